@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Event-driven alarm service for OpenStack and NFV clouds.
+
+What an event does, in the order of the packages that it meets::
+
+    agent      bus notification -> Event -> publisher
+    api        POST /v1/events  -> Event -> publisher
+    evaluator  [Event] -> look up by key -> match -> transition
+               -> one transaction {state, history, active alarm, deliveries}
+    notifier   delivery -> plugin (http, log, ...) -> outcome committed
+
+The pure heart is in ``event``, ``match`` and ``transition``; ``objects`` holds
+the SQL; ``standalone`` wires the same stages in one process without a bus.
+"""

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the service, one module per group.
+
+There is no global configuration object: a console script calls
+:func:`prepare` and hands the result down.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+import importlib
+import pkgutil
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log
+import oslo_messaging
+from oslo_messaging import opts as messaging_opts
+import pbr.version
+
+PROJECT = 'doctor-alarm'
+
+
+def groups() -> list[tuple[str, list[cfg.Opt]]]:
+    """Return (group, options) of every module of this package."""
+    found = []
+    for info in pkgutil.iter_modules(__path__):
+        if info.name == 'opts':
+            continue
+        module = importlib.import_module('%s.%s' % (__name__, info.name))
+        found.append((module.GROUP, list(module.OPTS)))
+    return found
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Register every option of the service and of its bus."""
+    oslo_messaging.set_transport_defaults(control_exchange='doctor_alarm')
+    for section, bus_opts in messaging_opts.list_opts():
+        conf.register_opts(bus_opts, group=section)
+    for group, opts in groups():
+        conf.register_opts(opts, group=None if group == 'DEFAULT' else group)
+
+
+def prepare(argv: Sequence[str], *, name: str = PROJECT,
+            default_config_files: list[str] | None = None,
+            cli_opts: Sequence[cfg.Opt] = (),
+            defaults: dict[tuple[str, str], Any] | None = None,
+            ) -> cfg.ConfigOpts:
+    """Parse the command line and the configuration files, set up logging.
+
+    :param argv: without the name of the program
+    :param defaults: (option, group) -> default of this command
+    """
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    register(conf)
+    log.set_defaults(default_log_levels=log.get_default_log_levels() + [
+        'oslo_messaging=WARN', 'oslo.messaging=WARN', 'oslo_policy=WARN',
+        'stevedore=WARN', 'cotyledon=WARN', 'aiohttp=WARN'])
+    for (option, group), value in (defaults or {}).items():
+        conf.set_default(option, value, group=group)
+    conf.register_cli_opts(cli_opts)
+    version = pbr.version.VersionInfo('doctor-alarm').cached_version_string()
+    conf(list(argv), project=PROJECT, prog=name, version=version,
+         default_config_files=default_config_files)
+    log.setup(conf, name)
+    return conf

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables. Times are BIGINT microseconds UTC; ids and keys compare bytewise."""
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+metadata = sa.MetaData(naming_convention={
+    'ix': 'ix_%(table_name)s_%(column_0_N_name)s',
+    'uq': 'uq_%(table_name)s_%(column_0_N_name)s',
+    'pk': 'pk_%(table_name)s',
+})
+
+# NOTE: the default collation of MariaDB takes 'aB' for 'Ab'.
+_ASCII = {'charset': 'ascii', 'collation': 'ascii_bin'}
+_UTF8 = {'charset': 'utf8mb4', 'collation': 'utf8mb4_bin'}
+
+
+def _id(length: int = 36) -> sa.String:
+    return sa.String(length).with_variant(
+        mysql.VARCHAR(length, **_ASCII), 'mysql', 'mariadb')
+
+
+def _name(length: int) -> sa.String:
+    return sa.String(length).with_variant(
+        mysql.VARCHAR(length, **_UTF8), 'mysql', 'mariadb')
+
+
+def _text() -> sa.Text:
+    return sa.Text().with_variant(
+        mysql.MEDIUMTEXT(**_UTF8), 'mysql', 'mariadb')
+
+
+def _serial() -> sa.BigInteger:
+    return sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
+
+
+_TABLE = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
+          'mysql_collate': 'utf8mb4_bin', 'mariadb_engine': 'InnoDB',
+          'mariadb_charset': 'utf8mb4', 'mariadb_collate': 'utf8mb4_bin'}
+
+#: Definitions and their present state. ``version`` counts what the API
+#: changed: the evaluator matches again where it moved since the look-up.
+#: ``active_count``: resources in alarm, for alarms with ``clear``.
+alarm = sa.Table(
+    'alarm', metadata,
+    sa.Column('id', _id(), primary_key=True),
+    sa.Column('name', _name(255), nullable=False),
+    sa.Column('type', _id(50), nullable=False),
+    sa.Column('description', _text(), nullable=False),
+    sa.Column('enabled', sa.Boolean(), nullable=False),
+    sa.Column('severity', _id(16), nullable=False),
+    sa.Column('state', _id(32), nullable=False),
+    sa.Column('state_reason', _text(), nullable=False),
+    sa.Column('state_timestamp', sa.BigInteger(), nullable=False),
+    sa.Column('timestamp', sa.BigInteger(), nullable=False),
+    sa.Column('evaluate_timestamp', sa.BigInteger(), nullable=False),
+    sa.Column('project_id', _name(128), nullable=False),
+    sa.Column('user_id', _name(128), nullable=False),
+    sa.Column('repeat_actions', sa.Boolean(), nullable=False),
+    sa.Column('rule', _text(), nullable=False),
+    sa.Column('ok_actions', _text(), nullable=False),
+    sa.Column('alarm_actions', _text(), nullable=False),
+    sa.Column('insufficient_data_actions', _text(), nullable=False),
+    sa.Column('time_constraints', _text(), nullable=False),
+    sa.Column('version', sa.BigInteger(), nullable=False),
+    sa.Column('active_count', sa.Integer(), nullable=False),
+    sa.Index(None, 'project_id', 'timestamp', 'id'),
+    sa.Index(None, 'timestamp', 'id'),
+    **_TABLE)
+
+#: Match keys (``match.keys_of_alarm``): 64-bit hashes, so that any length and
+#: any character of a resource ID is one number. A collision costs a look.
+alarm_key = sa.Table(
+    'alarm_key', metadata,
+    sa.Column('key', sa.BigInteger(), primary_key=True,
+              autoincrement=False),
+    sa.Column('alarm_id', _id(), primary_key=True),
+    sa.Index(None, 'alarm_id'),
+    **_TABLE)
+
+#: State of each resource of an alarm with ``clear``. ``resource_key``: hash of
+#: ``resource_id``. ``unpaired``: the last clear had no raise before it.
+active_alarm = sa.Table(
+    'active_alarm', metadata,
+    sa.Column('alarm_id', _id(), primary_key=True),
+    sa.Column('resource_key', sa.BigInteger(), primary_key=True,
+              autoincrement=False),
+    sa.Column('resource_id', _text(), nullable=False),
+    sa.Column('project_id', _name(128), nullable=False),
+    sa.Column('state', _id(32), nullable=False),
+    sa.Column('event_time', sa.BigInteger(), nullable=False),
+    sa.Column('publisher_id', _name(255), nullable=False),
+    sa.Column('unpaired', sa.Boolean(), nullable=False),
+    sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.Index(None, 'updated_at'),
+    **_TABLE)
+
+#: History. ``message_id`` is set where an event made the change: the second
+#: one of an (alarm, message) is refused.
+change = sa.Table(
+    'change', metadata,
+    sa.Column('id', _serial(), primary_key=True, autoincrement=True),
+    sa.Column('event_id', _id(), nullable=False),
+    sa.Column('alarm_id', _id(), nullable=False),
+    sa.Column('project_id', _name(128), nullable=False),
+    sa.Column('on_behalf_of', _name(128), nullable=False),
+    sa.Column('user_id', _name(128), nullable=False),
+    sa.Column('type', _id(32), nullable=False),
+    sa.Column('detail', _text(), nullable=False),
+    sa.Column('timestamp', sa.BigInteger(), nullable=False),
+    sa.Column('message_id', _id(64), nullable=True),
+    sa.UniqueConstraint('alarm_id', 'message_id'),
+    sa.Index(None, 'alarm_id', 'timestamp', 'id'),
+    sa.Index(None, 'timestamp'),
+    **_TABLE)
+
+#: Events that fired something, once each; bodies are built when sent.
+event = sa.Table(
+    'event', metadata,
+    sa.Column('message_id', _id(64), primary_key=True),
+    sa.Column('body', _text(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Index(None, 'created_at'),
+    **_TABLE)
+
+#: The ordered way from one alarm to one action. Deliveries ``head`` to
+#: ``tail`` wait; ``due`` is empty while nothing does, else the time from which
+#: the sweep may take the lane: end of a lease (``token`` set) or of a backoff.
+lane = sa.Table(
+    'lane', metadata,
+    sa.Column('id', _id(), primary_key=True),
+    sa.Column('alarm_id', _id(), nullable=False),
+    sa.Column('project_id', _name(128), nullable=False),
+    sa.Column('action', _text(), nullable=False),
+    sa.Column('head', sa.BigInteger(), nullable=False),
+    sa.Column('tail', sa.BigInteger(), nullable=False),
+    sa.Column('due', sa.BigInteger(), nullable=True),
+    sa.Column('token', _id(), nullable=True),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Index(None, 'alarm_id'),
+    sa.Index(None, 'due'),
+    **_TABLE)
+
+#: One notification to one action, with the alarm as it was when it fired.
+#: ``id`` is the notification_id that receivers see. Stages of OPNFV Doctor's
+#: profiler: T05 notified, T06 transformed, T07 evaluated, T08 fired,
+#: T09 received.
+delivery = sa.Table(
+    'delivery', metadata,
+    sa.Column('id', _id(), primary_key=True),
+    sa.Column('lane_id', _id(), nullable=False),
+    sa.Column('sequence', sa.BigInteger(), nullable=False),
+    sa.Column('alarm_id', _id(), nullable=False),
+    sa.Column('message_id', _id(64), nullable=False),
+    sa.Column('project_id', _name(128), nullable=False),
+    sa.Column('alarm_name', _name(255), nullable=False),
+    sa.Column('severity', _id(16), nullable=False),
+    sa.Column('previous', _id(32), nullable=False),
+    sa.Column('current', _id(32), nullable=False),
+    sa.Column('reason', _text(), nullable=False),
+    sa.Column('resource_id', _text(), nullable=False),
+    sa.Column('status', _id(16), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('last_error', _text(), nullable=True),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('notified_at', sa.BigInteger(), nullable=False),
+    sa.Column('transformed_at', sa.BigInteger(), nullable=False),
+    sa.Column('evaluated_at', sa.BigInteger(), nullable=False),
+    sa.Column('committed_at', sa.BigInteger(), nullable=True),
+    sa.Column('fired_at', sa.BigInteger(), nullable=True),
+    sa.Column('received_at', sa.BigInteger(), nullable=True),
+    sa.UniqueConstraint('lane_id', 'sequence'),
+    sa.Index(None, 'alarm_id', 'created_at'),
+    sa.Index(None, 'created_at'),
+    **_TABLE)
+
+#: What was put aside where there is no broker to keep it (standalone).
+dead_letter = sa.Table(
+    'dead_letter', metadata,
+    sa.Column('id', _id(), primary_key=True),
+    sa.Column('message_id', _name(255), nullable=False),
+    sa.Column('source', _name(255), nullable=False),
+    sa.Column('reason', _text(), nullable=False),
+    sa.Column('body', _text(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Index(None, 'created_at'),
+    **_TABLE)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of values as a table in a statement.
+
+A set-based update joins the table with the new values of each row. They
+travel as one JSON parameter, so that the text of the statement, and with it
+the compiled form and the plan, does not depend on how many there are.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+#: kind -> (type in SQLAlchemy, in MariaDB's JSON_TABLE, in PostgreSQL)
+_KINDS: dict[str, tuple[Any, str, str]] = {
+    'id': (sa.String, 'VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin',
+           'varchar'),
+    'int': (sa.BigInteger, 'BIGINT', 'bigint'),
+    'text': (sa.Text, 'MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
+             'text'),
+}
+
+
+def table(dialect: str, columns: dict[str, str], name: str = 'v',
+          ) -> sa.Subquery:
+    """Return the rows as a subquery; their values go in as ``name``.
+
+    :param columns: name -> ``id``, ``int`` or ``text``
+    """
+    items = list(enumerate(columns.items()))
+    if dialect == 'mysql':
+        spec = ', '.join(
+            "%s %s PATH '$[%d]'" % (column, _KINDS[kind][1], i)
+            for i, (column, kind) in items)
+        text = 'SELECT %s FROM JSON_TABLE(:%s, \'$[*]\' COLUMNS (%s)) AS j' % (
+            ', '.join(columns), name, spec)
+    elif dialect == 'postgresql':
+        spec = ', '.join(
+            '(j.value->>%d)::%s AS %s' % (i, _KINDS[kind][2], column)
+            for i, (column, kind) in items)
+        text = ('SELECT %s FROM json_array_elements(CAST(:%s AS json)) '
+                'AS j(value)' % (spec, name))
+    else:
+        spec = ', '.join(
+            "json_extract(j.value, '$[%d]') AS %s" % (i, column)
+            for i, (column, _kind) in items)
+        text = 'SELECT %s FROM json_each(:%s) AS j' % (spec, name)
+    return sa.text(text).columns(*(
+        sa.Column(column, _KINDS[kind][0]) for column, kind in columns.items()
+    )).subquery(name + '_rows')
+
+
+def values(rows: Iterable[Sequence[Any]]) -> str:
+    """Return the parameter for :func:`table`."""
+    return json.dumps([list(row) for row in rows])

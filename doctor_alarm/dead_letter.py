@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dead letters: what can not be processed is put aside, not lost.
+
+With a broker they are a queue of it: there go the messages that oslo.messaging
+refuses to read (by the dead-letter exchange of our own queues) as well as
+those that a worker puts aside. Without one (standalone) they are a table.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import hashlib
+import json
+import threading
+import time
+from typing import Any
+import uuid
+
+import kombu
+import oslo_messaging
+import sqlalchemy as sa
+
+from doctor_alarm.db import api as db_api
+from doctor_alarm.db import models
+from doctor_alarm import exception
+from doctor_alarm import messaging
+
+#: Seconds for one exchange with the broker.
+TIMEOUT = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Letter:
+    """One dead letter.
+
+    ``source``: topic or queue that it came from, and goes to on replay.
+    ``body``: the message as it was, redacted where it could be read.
+    ``created_at``: microseconds, 0 where the broker put it aside.
+    """
+
+    id: str
+    message_id: str
+    source: str
+    reason: str
+    body: Any
+    created_at: int
+
+
+class QueueDeadLetters:
+    """Dead letters as a durable queue of the broker."""
+
+    def __init__(self, transport: oslo_messaging.Transport) -> None:
+        self._url = kombu_url(transport)
+        self._lock = threading.Lock()
+
+    def declare(self) -> None:
+        """Make exchange and queue, so that nothing refused is dropped."""
+        with self._channel() as channel:
+            _queue(channel).declare()
+
+    def put(self, reason: str, message_id: str, source: str,
+            body: Any) -> None:
+        """Store one letter; return when the broker confirmed it.
+
+        :raises PublishFailed: it is not stored
+        """
+        headers = {'doctor-alarm': {
+            'id': str(uuid.uuid4()), 'message_id': message_id[:255],
+            'source': source, 'reason': reason,
+            'created_at': int(time.time() * 1e6)}}
+        try:
+            with self._lock, self._channel() as channel:
+                queue = _queue(channel)
+                queue.declare()
+                kombu.Producer(channel).publish(
+                    json.dumps(body, default=str),
+                    content_type='application/json',
+                    content_encoding='utf-8', exchange=queue.exchange,
+                    headers=headers, delivery_mode=2)
+        except Exception as exc:
+            raise exception.PublishFailed(
+                topic=messaging.DEAD_LETTER,
+                reason=messaging.reason_of(exc)) from exc
+
+    def list(self) -> list[Letter]:
+        """Return all letters, oldest first; they stay in the queue."""
+        with self._browse() as messages:
+            return [_letter(message) for message in messages]
+
+    def show(self, letter_id: str) -> Letter:
+        """Return one letter.
+
+        :raises NotFound: there is none with this id
+        """
+        return _find(self.list(), letter_id)
+
+    def replay(self, letter_id: str) -> Letter:
+        """Send a letter again to where it came from and take it out.
+
+        :raises NotFound: there is none with this id
+        :raises Invalid: the broker does not know its source
+        """
+        with self._browse() as messages:
+            for message in messages:
+                letter = _letter(message)
+                if letter.id != letter_id:
+                    continue
+                producer = kombu.Producer(message.channel)
+                body = message.body
+                if message.headers.get('doctor-alarm'):
+                    body = json.dumps(_envelope(letter.body))
+                producer.publish(
+                    body, routing_key=letter.source, exchange='',
+                    content_type=message.content_type,
+                    content_encoding=message.content_encoding,
+                    delivery_mode=2, mandatory=True)
+                message.ack()
+                return letter
+        raise exception.NotFound(what='Dead letter', id=letter_id)
+
+    @contextlib.contextmanager
+    def _channel(self) -> Iterator[Any]:
+        with kombu.Connection(
+                self._url, connect_timeout=TIMEOUT,
+                transport_options={'confirm_publish': True,
+                                   'read_timeout': TIMEOUT,
+                                   'write_timeout': TIMEOUT}) as connection:
+            yield connection.channel()
+
+    @contextlib.contextmanager
+    def _browse(self) -> Iterator[Iterator[Any]]:
+        with self._channel() as channel:
+            queue = _queue(channel)
+            queue.declare()
+            yield iter(lambda: queue.get(no_ack=False), None)
+
+
+class TableDeadLetters:
+    """Dead letters as a table."""
+
+    def __init__(self, db: db_api.Database) -> None:
+        self._db = db
+
+    def put(self, reason: str, message_id: str, source: str,
+            body: Any) -> None:
+        """Store one letter."""
+        with self._db.writer() as conn:
+            conn.execute(sa.insert(models.dead_letter).values(
+                id=str(uuid.uuid4()), message_id=message_id[:255],
+                source=source[:255], reason=reason,
+                body=json.dumps(body, default=str),
+                created_at=int(time.time() * 1e6)))
+
+    def list(self) -> list[Letter]:
+        """Return all letters, oldest first."""
+        with self._db.reader() as conn:
+            rows = conn.execute(sa.select(models.dead_letter).order_by(
+                models.dead_letter.c.created_at)).all()
+        return [Letter(
+            id=row.id, message_id=row.message_id, source=row.source,
+            reason=row.reason, body=json.loads(row.body),
+            created_at=row.created_at) for row in rows]
+
+    def show(self, letter_id: str) -> Letter:
+        """Return one letter.
+
+        :raises NotFound: there is none with this id
+        """
+        return _find(self.list(), letter_id)
+
+    def remove(self, letter_id: str) -> None:
+        """Forget a letter that was played again."""
+        with self._db.writer() as conn:
+            conn.execute(sa.delete(models.dead_letter).where(
+                models.dead_letter.c.id == letter_id))
+
+
+def kombu_url(transport: oslo_messaging.Transport) -> str:
+    """Return the broker of a transport in kombu's form, hosts joined by ;."""
+    url = transport._driver._url
+    parts = []
+    for host in url.hosts:
+        parts.append('amqp://%s:%s@%s:%s/%s' % (
+            host.username or 'guest', host.password or 'guest',
+            host.hostname or 'localhost', host.port or 5672,
+            url.virtual_host or '/'))
+    return ';'.join(parts)
+
+
+def _queue(channel: Any) -> kombu.Queue:
+    exchange = kombu.Exchange(
+        messaging.DEAD_LETTER, type='fanout', durable=True)
+    return kombu.Queue(
+        messaging.DEAD_LETTER, exchange=exchange, channel=channel,
+        durable=True, queue_arguments={
+            'x-queue-type': 'quorum',
+            'x-delivery-limit': messaging.DELIVERY_LIMIT - 1})
+
+
+def _letter(message: Any) -> Letter:
+    ours = message.headers.get('doctor-alarm')
+    if ours:
+        return Letter(body=json.loads(message.body), **ours)
+    death = (message.headers.get('x-death') or [{}])[0]
+    body = message.body
+    raw = body.encode() if isinstance(body, str) else bytes(body)
+    return Letter(
+        # The broker gives no id: the same body is the same letter.
+        id=str(uuid.UUID(bytes=hashlib.blake2b(raw, digest_size=16).digest())),
+        message_id='', source=death.get('queue', ''),
+        reason='refused by the listener (%s)' % death.get('reason', '?'),
+        body=raw.decode('utf-8', 'backslashreplace'), created_at=0)
+
+
+def _envelope(message: Any) -> dict[str, str]:
+    return {'oslo.version': '2.0', 'oslo.message': json.dumps(message)}
+
+
+def _find(letters: list[Letter], letter_id: str) -> Letter:
+    for letter in letters:
+        if letter.id == letter_id:
+            return letter
+    raise exception.NotFound(what='Dead letter', id=letter_id)

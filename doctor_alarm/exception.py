@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Domain errors. They are mapped to HTTP in one place, ``api/errors.py``."""
+
+
+class DoctorAlarmException(Exception):
+    """Base of all errors of the service; ``msg_fmt`` takes the keywords."""
+
+    msg_fmt = 'An unknown error occurred.'
+
+    def __init__(self, message: str | None = None, **kwargs: object) -> None:
+        self.kwargs = kwargs
+        super().__init__(message or self.msg_fmt % kwargs)
+
+
+class Invalid(DoctorAlarmException):
+    """Input that the caller has to change."""
+
+    msg_fmt = '%(reason)s'
+
+
+class InvalidEvent(Invalid):
+    msg_fmt = 'Invalid event: %(reason)s.'
+
+
+class InvalidRule(Invalid):
+    msg_fmt = 'Invalid rule: %(reason)s.'
+
+
+class ConfigurationError(DoctorAlarmException):
+    """A configuration or definition that stops the service at start."""
+
+    msg_fmt = '%(where)s: %(reason)s'
+
+
+class NotFound(DoctorAlarmException):
+    msg_fmt = '%(what)s %(id)s not found'
+
+
+class AlarmNotFound(NotFound):
+    msg_fmt = 'Alarm %(id)s not found'
+
+
+class NotAuthorized(DoctorAlarmException):
+    msg_fmt = 'Not Authorized to access %(aspect)s %(id)s'
+
+
+class Forbidden(DoctorAlarmException):
+    msg_fmt = 'RBAC Authorization Failed'
+
+
+class PublishFailed(DoctorAlarmException):
+    """A message that the broker did not confirm; the caller still has it."""
+
+    msg_fmt = 'Could not publish to topic %(topic)s: %(reason)s'
+
+
+class QueueMismatch(ConfigurationError):
+    msg_fmt = ('Queue or exchange of topic %(topic)s exists with other '
+               'settings on %(where)s: %(reason)s')

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counters and timings in Prometheus form; names start with doctor_alarm_."""
+from __future__ import annotations
+
+import prometheus_client as prom
+
+_STAGES = (.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60)
+
+NOTIFICATIONS = prom.Counter(
+    'doctor_alarm_notifications_total',
+    'Notifications taken from a bus', ['exchange'])
+LAST_NOTIFICATION = prom.Gauge(
+    'doctor_alarm_last_notification_seconds',
+    'When the last notification was seen, seconds since the epoch',
+    ['exchange'])
+MALFORMED = prom.Counter(
+    'doctor_alarm_malformed_total',
+    'Messages that were put aside as dead letters', ['source'])
+EVENTS = prom.Counter(
+    'doctor_alarm_events_total',
+    'Events that were evaluated', ['source'])
+TRANSITIONS = prom.Counter(
+    'doctor_alarm_transitions_total',
+    'What matched events did to alarms', ['reason'])
+RETRIES = prom.Counter(
+    'doctor_alarm_retries_total',
+    'Effects that failed and were tried again', ['effect'])
+DELIVERIES = prom.Counter(
+    'doctor_alarm_deliveries_total',
+    'Attempts to deliver', ['scheme', 'outcome'])
+STAGE = prom.Histogram(
+    'doctor_alarm_stage_seconds',
+    'Time from one stage of a fault to the next: notified, transformed, '
+    'evaluated, fired, received', ['stage'], buckets=_STAGES)
+BATCH = prom.Histogram(
+    'doctor_alarm_batch_size', 'Items handled together', ['of'],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every worker has in common: start, drain on SIGTERM, end."""
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+
+from oslo_config import cfg
+from oslo_service import backend
+
+backend.init_backend(backend.BackendType.THREADING)
+
+from oslo_service import service as oslo_service  # noqa: E402
+
+from doctor_alarm import exception  # noqa: E402
+
+LOG = logging.getLogger(__name__)
+
+
+class Service(oslo_service.ServiceBase):
+    """A worker under oslo.service; subclasses give ``open`` and ``close``.
+
+    ``open`` runs in a thread of its own: it may wait for a broker that is
+    not there yet, and a SIGTERM ends the process all the same.
+    """
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+        self.stopping = threading.Event()
+
+    def open(self) -> None:
+        """Connect and start working; return when at work."""
+
+    def close(self) -> None:
+        """Take nothing more, finish what was taken, disconnect."""
+
+    def start(self) -> None:
+        """Start in the background."""
+        threading.Thread(target=self._open, name='open', daemon=True).start()
+
+    def _open(self) -> None:
+        try:
+            self.open()
+        except BaseException as exc:
+            self._failure = exc
+            self._ended.set()
+
+    def wait(self) -> None:
+        """Wait for the end of the service.
+
+        :raises Exception: what kept it from starting
+        """
+        self._ended.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Drain and end."""
+        self.stopping.set()
+        try:
+            self.close()
+        finally:
+            self._ended.set()
+
+    def reset(self) -> None:
+        """Nothing is kept that a SIGHUP could renew."""
+
+
+def run(conf: cfg.ConfigOpts, service: Service, workers: int = 1) -> int:
+    """Run a service until it is told to end; return the exit status.
+
+    One worker runs in this process, more are forked from it.
+    """
+    try:
+        launcher = oslo_service.launch(
+            conf, service, workers=workers, no_fork=workers == 1)
+        launcher.wait()
+    except exception.DoctorAlarmException as exc:
+        return fail(exc)
+    return 0
+
+
+def fail(exc: BaseException) -> int:
+    """Say in one line why the service can not run; return the status 1."""
+    line = ' '.join(str(exc).split())
+    LOG.critical(line)
+    print('ERROR: %s' % line, file=sys.stderr)
+    return 1
