@@ -12,3 +12,9 @@ What an event does, in the order of the packages that it meets::
 The pure heart is in ``event``, ``match`` and ``transition``; ``objects`` holds
 the SQL; ``standalone`` wires the same stages in one process without a bus.
 """
+from oslo_service import backend as _backend
+
+# The first import of oslo.service or oslo.messaging chooses; without a word
+# it would be eventlet.
+_backend.register_backend_default_hook(
+    lambda: _backend.BackendType.THREADING)

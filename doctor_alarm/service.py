@@ -7,13 +7,9 @@ import sys
 import threading
 
 from oslo_config import cfg
-from oslo_service import backend
+from oslo_service import service as oslo_service
 
-backend.init_backend(backend.BackendType.THREADING)
-
-from oslo_service import service as oslo_service  # noqa: E402
-
-from doctor_alarm import exception  # noqa: E402
+from doctor_alarm import exception
 
 LOG = logging.getLogger(__name__)
 
