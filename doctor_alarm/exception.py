@@ -57,3 +57,7 @@ class PublishFailed(DoctorAlarmException):
 class QueueMismatch(ConfigurationError):
     msg_fmt = ('Queue or exchange of topic %(topic)s exists with other '
                'settings on %(where)s: %(reason)s')
+
+
+class Duplicate(DoctorAlarmException):
+    msg_fmt = '%(what)s %(id)s exists already'

@@ -65,6 +65,8 @@ alarm = sa.Table(
     sa.Column('active_count', sa.Integer(), nullable=False),
     sa.Index(None, 'project_id', 'timestamp', 'id'),
     sa.Index(None, 'timestamp', 'id'),
+    # Clients look alarms up by name.
+    sa.Index(None, 'name'),
     **_TABLE)
 
 #: Match keys (``match.keys_of_alarm``): 64-bit hashes, so that any length and

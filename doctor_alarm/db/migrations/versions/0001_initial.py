@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Initial schema."""
+from alembic import op
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+revision = '0001'
+down_revision = None
+
+_ASCII = {'charset': 'ascii', 'collation': 'ascii_bin'}
+_UTF8 = {'charset': 'utf8mb4', 'collation': 'utf8mb4_bin'}
+_TABLE = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
+          'mysql_collate': 'utf8mb4_bin', 'mariadb_engine': 'InnoDB',
+          'mariadb_charset': 'utf8mb4', 'mariadb_collate': 'utf8mb4_bin'}
+
+
+def _id(length=36):
+    return sa.String(length).with_variant(
+        mysql.VARCHAR(length, **_ASCII), 'mysql', 'mariadb')
+
+
+def _name(length):
+    return sa.String(length).with_variant(
+        mysql.VARCHAR(length, **_UTF8), 'mysql', 'mariadb')
+
+
+def _text():
+    return sa.Text().with_variant(
+        mysql.MEDIUMTEXT(**_UTF8), 'mysql', 'mariadb')
+
+
+def _serial():
+    return sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
+
+
+def upgrade():
+    _create_alarm()
+    _create_alarm_key()
+    _create_active_alarm()
+    _create_change()
+    _create_event()
+    _create_lane()
+    _create_delivery()
+    _create_dead_letter()
+
+
+def downgrade():
+    for table in ('dead_letter', 'delivery', 'lane', 'event', 'change',
+                  'active_alarm', 'alarm_key', 'alarm'):
+        op.drop_table(table)
+
+
+def _create_alarm():
+    op.create_table(
+        'alarm',
+        sa.Column('id', _id(), nullable=False),
+        sa.Column('name', _name(255), nullable=False),
+        sa.Column('type', _id(50), nullable=False),
+        sa.Column('description', _text(), nullable=False),
+        sa.Column('enabled', sa.Boolean(), nullable=False),
+        sa.Column('severity', _id(16), nullable=False),
+        sa.Column('state', _id(32), nullable=False),
+        sa.Column('state_reason', _text(), nullable=False),
+        sa.Column('state_timestamp', sa.BigInteger(), nullable=False),
+        sa.Column('timestamp', sa.BigInteger(), nullable=False),
+        sa.Column('evaluate_timestamp', sa.BigInteger(), nullable=False),
+        sa.Column('project_id', _name(128), nullable=False),
+        sa.Column('user_id', _name(128), nullable=False),
+        sa.Column('repeat_actions', sa.Boolean(), nullable=False),
+        sa.Column('rule', _text(), nullable=False),
+        sa.Column('ok_actions', _text(), nullable=False),
+        sa.Column('alarm_actions', _text(), nullable=False),
+        sa.Column('insufficient_data_actions', _text(), nullable=False),
+        sa.Column('time_constraints', _text(), nullable=False),
+        sa.Column('version', sa.BigInteger(), nullable=False),
+        sa.Column('active_count', sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint('id', name='pk_alarm'),
+        **_TABLE)
+    op.create_index('ix_alarm_project_id_timestamp_id', 'alarm',
+                    ['project_id', 'timestamp', 'id'])
+    op.create_index('ix_alarm_timestamp_id', 'alarm', ['timestamp', 'id'])
+    op.create_index('ix_alarm_name', 'alarm', ['name'])
+
+
+def _create_alarm_key():
+    op.create_table(
+        'alarm_key',
+        sa.Column('key', sa.BigInteger(), autoincrement=False,
+                  nullable=False),
+        sa.Column('alarm_id', _id(), nullable=False),
+        sa.PrimaryKeyConstraint('key', 'alarm_id', name='pk_alarm_key'),
+        **_TABLE)
+    op.create_index('ix_alarm_key_alarm_id', 'alarm_key', ['alarm_id'])
+
+
+def _create_active_alarm():
+    op.create_table(
+        'active_alarm',
+        sa.Column('alarm_id', _id(), nullable=False),
+        sa.Column('resource_key', sa.BigInteger(), autoincrement=False,
+                  nullable=False),
+        sa.Column('resource_id', _text(), nullable=False),
+        sa.Column('project_id', _name(128), nullable=False),
+        sa.Column('state', _id(32), nullable=False),
+        sa.Column('event_time', sa.BigInteger(), nullable=False),
+        sa.Column('publisher_id', _name(255), nullable=False),
+        sa.Column('unpaired', sa.Boolean(), nullable=False),
+        sa.Column('updated_at', sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint('alarm_id', 'resource_key',
+                                name='pk_active_alarm'),
+        **_TABLE)
+    op.create_index('ix_active_alarm_updated_at', 'active_alarm',
+                    ['updated_at'])
+
+
+def _create_change():
+    op.create_table(
+        'change',
+        sa.Column('id', _serial(), autoincrement=True, nullable=False),
+        sa.Column('event_id', _id(), nullable=False),
+        sa.Column('alarm_id', _id(), nullable=False),
+        sa.Column('project_id', _name(128), nullable=False),
+        sa.Column('on_behalf_of', _name(128), nullable=False),
+        sa.Column('user_id', _name(128), nullable=False),
+        sa.Column('type', _id(32), nullable=False),
+        sa.Column('detail', _text(), nullable=False),
+        sa.Column('timestamp', sa.BigInteger(), nullable=False),
+        sa.Column('message_id', _id(64), nullable=True),
+        sa.PrimaryKeyConstraint('id', name='pk_change'),
+        sa.UniqueConstraint('alarm_id', 'message_id',
+                            name='uq_change_alarm_id_message_id'),
+        **_TABLE)
+    op.create_index('ix_change_alarm_id_timestamp_id', 'change',
+                    ['alarm_id', 'timestamp', 'id'])
+    op.create_index('ix_change_timestamp', 'change', ['timestamp'])
+
+
+def _create_event():
+    op.create_table(
+        'event',
+        sa.Column('message_id', _id(64), nullable=False),
+        sa.Column('body', _text(), nullable=False),
+        sa.Column('created_at', sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint('message_id', name='pk_event'),
+        **_TABLE)
+    op.create_index('ix_event_created_at', 'event', ['created_at'])
+
+
+def _create_lane():
+    op.create_table(
+        'lane',
+        sa.Column('id', _id(), nullable=False),
+        sa.Column('alarm_id', _id(), nullable=False),
+        sa.Column('project_id', _name(128), nullable=False),
+        sa.Column('action', _text(), nullable=False),
+        sa.Column('head', sa.BigInteger(), nullable=False),
+        sa.Column('tail', sa.BigInteger(), nullable=False),
+        sa.Column('due', sa.BigInteger(), nullable=True),
+        sa.Column('token', _id(), nullable=True),
+        sa.Column('attempts', sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint('id', name='pk_lane'),
+        **_TABLE)
+    op.create_index('ix_lane_alarm_id', 'lane', ['alarm_id'])
+    op.create_index('ix_lane_due', 'lane', ['due'])
+
+
+def _create_delivery():
+    op.create_table(
+        'delivery',
+        sa.Column('id', _id(), nullable=False),
+        sa.Column('lane_id', _id(), nullable=False),
+        sa.Column('sequence', sa.BigInteger(), nullable=False),
+        sa.Column('alarm_id', _id(), nullable=False),
+        sa.Column('message_id', _id(64), nullable=False),
+        sa.Column('project_id', _name(128), nullable=False),
+        sa.Column('alarm_name', _name(255), nullable=False),
+        sa.Column('severity', _id(16), nullable=False),
+        sa.Column('previous', _id(32), nullable=False),
+        sa.Column('current', _id(32), nullable=False),
+        sa.Column('reason', _text(), nullable=False),
+        sa.Column('resource_id', _text(), nullable=False),
+        sa.Column('status', _id(16), nullable=False),
+        sa.Column('attempts', sa.Integer(), nullable=False),
+        sa.Column('last_error', _text(), nullable=True),
+        sa.Column('created_at', sa.BigInteger(), nullable=False),
+        sa.Column('notified_at', sa.BigInteger(), nullable=False),
+        sa.Column('transformed_at', sa.BigInteger(), nullable=False),
+        sa.Column('evaluated_at', sa.BigInteger(), nullable=False),
+        sa.Column('committed_at', sa.BigInteger(), nullable=True),
+        sa.Column('fired_at', sa.BigInteger(), nullable=True),
+        sa.Column('received_at', sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint('id', name='pk_delivery'),
+        sa.UniqueConstraint('lane_id', 'sequence',
+                            name='uq_delivery_lane_id_sequence'),
+        **_TABLE)
+    op.create_index('ix_delivery_alarm_id_created_at', 'delivery',
+                    ['alarm_id', 'created_at'])
+    op.create_index('ix_delivery_created_at', 'delivery', ['created_at'])
+
+
+def _create_dead_letter():
+    op.create_table(
+        'dead_letter',
+        sa.Column('id', _id(), nullable=False),
+        sa.Column('message_id', _name(255), nullable=False),
+        sa.Column('source', _name(255), nullable=False),
+        sa.Column('reason', _text(), nullable=False),
+        sa.Column('body', _text(), nullable=False),
+        sa.Column('created_at', sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint('id', name='pk_dead_letter'),
+        **_TABLE)
+    op.create_index('ix_dead_letter_created_at', 'dead_letter',
+                    ['created_at'])

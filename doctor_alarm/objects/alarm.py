@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Alarm definitions as the API writes and reads them.
+
+Every change is one transaction {alarm, keys, history} and locks the row of
+the alarm first, so that it and a transition of the evaluator never overwrite
+each other.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import itertools
+import json
+from typing import Any
+import uuid
+
+from oslo_db import api as oslo_db_api
+import sqlalchemy as sa
+
+from doctor_alarm.db import api as db_api
+from doctor_alarm.db import models
+from doctor_alarm import exception
+from doctor_alarm import match
+from doctor_alarm.objects import change
+
+OK = 'ok'
+ALARM = 'alarm'
+INSUFFICIENT_DATA = 'insufficient data'
+
+#: What clients and test suites of Aodh look for.
+REASON_DEFAULT = 'Not evaluated yet'
+REASON_API = 'Manually set via API'
+
+#: Rows per statement of a bulk insert, well below the packet sizes.
+_CHUNK = 500
+
+_JSON = frozenset((
+    'rule', 'ok_actions', 'alarm_actions', 'insufficient_data_actions',
+    'time_constraints'))
+#: What the history does not list as changed: it follows from the change.
+_DERIVED = frozenset((
+    'version', 'active_count', 'timestamp', 'state_timestamp',
+    'evaluate_timestamp'))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A definition and its present state; times in microseconds, UTC.
+
+    The storage sets ``id``, times, ``version`` and ``active_count``.
+    """
+
+    name: str
+    type: str
+    rule: Mapping[str, Any]
+    project_id: str
+    user_id: str = ''
+    description: str = ''
+    enabled: bool = True
+    severity: str = 'low'
+    repeat_actions: bool = False
+    ok_actions: Sequence[str] = ()
+    alarm_actions: Sequence[str] = ()
+    insufficient_data_actions: Sequence[str] = ()
+    time_constraints: Sequence[Mapping[str, Any]] = ()
+    state: str = INSUFFICIENT_DATA
+    state_reason: str = REASON_DEFAULT
+    state_timestamp: int = 0
+    timestamp: int = 0
+    evaluate_timestamp: int = 0
+    id: str = ''
+    version: int = 1
+    active_count: int = 0
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Alarm))
+COLUMNS = tuple(models.alarm.c[name] for name in FIELDS)
+
+
+def from_row(row: Mapping[str, Any]) -> Alarm:
+    """Return the alarm of a row that has :data:`COLUMNS`."""
+    return Alarm(**{
+        name: json.loads(row[name]) if name in _JSON else row[name]
+        for name in FIELDS})
+
+
+def get(conn: sa.Connection, alarm_id: str) -> Alarm:
+    """Return an alarm.
+
+    :raises AlarmNotFound: there is none with this id
+    """
+    return _get(conn, sa.select(*COLUMNS), alarm_id)
+
+
+def create(db: db_api.Database, alarm: Alarm,
+           actor: change.Actor = change.Actor()) -> Alarm:
+    """Store a new alarm; in force for the next event."""
+    now = db.now()
+    new = dataclasses.replace(
+        alarm, id=str(uuid.uuid4()), version=1, active_count=0,
+        timestamp=now, state_timestamp=now, evaluate_timestamp=now)
+    _insert_retried(db, new, actor)
+    return new
+
+
+def import_all(db: db_api.Database, alarms: Iterable[Alarm]) -> int:
+    """Store many alarms, all or none; return how many.
+
+    They keep their id, state and times where they have some. An error that
+    the iterable raises undoes everything.
+
+    :raises Duplicate: there is already an alarm with such an id
+    """
+    count = 0
+    with db.writer() as conn:
+        for many in _chunks(alarms, _CHUNK):
+            now = db.now()
+            stored = [dataclasses.replace(
+                alarm, id=alarm.id or str(uuid.uuid4()),
+                version=1, active_count=0,
+                timestamp=alarm.timestamp or now,
+                state_timestamp=alarm.state_timestamp or now,
+                evaluate_timestamp=alarm.evaluate_timestamp or now)
+                for alarm in many]
+            _refuse_existing(conn, [alarm.id for alarm in stored])
+            _insert(conn, stored, change.Actor(), now)
+            count += len(stored)
+    return count
+
+
+def update(db: db_api.Database, alarm_id: str,
+           edit: Callable[[Alarm], Alarm],
+           actor: change.Actor = change.Actor()) -> Alarm:
+    """Replace a definition; return it as it is now.
+
+    :param edit: gets the alarm as it is under the lock, returns it as it
+        shall be, or raises; without side effects, it may be called again
+    :raises AlarmNotFound: there is none with this id
+    """
+    return _update(db, alarm_id, edit, actor, change.Type.RULE_CHANGE)
+
+
+def set_state(db: db_api.Database, alarm_id: str, state: str,
+              actor: change.Actor = change.Actor()) -> Alarm:
+    """Set the state by hand: the alarm starts afresh; no action fires.
+
+    :raises AlarmNotFound: there is none with this id
+    """
+    def edit(alarm: Alarm) -> Alarm:
+        return dataclasses.replace(
+            alarm, state=state, state_reason=REASON_API)
+
+    return _update(db, alarm_id, edit, actor, change.Type.STATE_TRANSITION)
+
+
+@oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
+def delete(db: db_api.Database, alarm_id: str,
+           actor: change.Actor = change.Actor()) -> None:
+    """Delete a definition; what already fired is still delivered.
+
+    Lanes and deliveries outlive the alarm until they are drained.
+
+    :raises AlarmNotFound: there is none with this id
+    """
+    now = db.now()
+    with db.writer() as conn:
+        old = _get_locked(conn, alarm_id)
+        for table in (models.alarm_key, models.active_alarm):
+            conn.execute(sa.delete(table).where(table.c.alarm_id == old.id))
+        conn.execute(sa.delete(models.alarm)
+                     .where(models.alarm.c.id == old.id))
+        change.insert(conn, [change.row(
+            alarm_id=old.id, on_behalf_of=old.project_id,
+            type=change.Type.DELETION, detail=_detail(old),
+            timestamp=now, actor=actor)])
+
+
+@oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
+def _insert_retried(db: db_api.Database, alarm: Alarm,
+                    actor: change.Actor) -> None:
+    with db.writer() as conn:
+        _insert(conn, [alarm], actor, alarm.timestamp)
+
+
+@oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
+def _update(db: db_api.Database, alarm_id: str,
+            edit: Callable[[Alarm], Alarm], actor: change.Actor,
+            change_type: change.Type) -> Alarm:
+    now = db.now()
+    with db.writer() as conn:
+        old = _get_locked(conn, alarm_id)
+        edited = edit(old)
+        by_hand = change_type is change.Type.STATE_TRANSITION
+        state_set = by_hand or edited.state != old.state
+        keys_moved = ((edited.project_id, edited.rule)
+                      != (old.project_id, old.rule))
+        new = dataclasses.replace(
+            edited, id=old.id, version=old.version + 1,
+            timestamp=old.timestamp if by_hand else now,
+            state_timestamp=now if state_set else old.state_timestamp,
+            evaluate_timestamp=old.evaluate_timestamp,
+            active_count=old.active_count)
+        if state_set or keys_moved or new.type != old.type:
+            _start_afresh(conn, old.id)
+            new = dataclasses.replace(new, active_count=0)
+        if keys_moved:
+            _replace_keys(conn, new)
+        conn.execute(sa.update(models.alarm)
+                     .where(models.alarm.c.id == old.id)
+                     .values(**_to_row(new)))
+        detail = _difference(old, new, always=by_hand)
+        if detail:
+            change.insert(conn, [change.row(
+                alarm_id=new.id, on_behalf_of=new.project_id,
+                type=change_type, detail=detail, timestamp=now,
+                actor=actor)])
+    return new
+
+
+def _get(conn: sa.Connection, query: sa.Select[Any], alarm_id: str,
+         ) -> Alarm:
+    row = conn.execute(
+        query.where(models.alarm.c.id == alarm_id)).mappings().first()
+    if row is None:
+        raise exception.AlarmNotFound(id=alarm_id)
+    return from_row(row)
+
+
+def _get_locked(conn: sa.Connection, alarm_id: str) -> Alarm:
+    return _get(conn, sa.select(*COLUMNS).with_for_update(), alarm_id)
+
+
+def _to_row(alarm: Alarm) -> dict[str, Any]:
+    values = {name: getattr(alarm, name) for name in FIELDS}
+    for name in _JSON:
+        values[name] = json.dumps(values[name])
+    return values
+
+
+def _insert(conn: sa.Connection, alarms: Sequence[Alarm],
+            actor: change.Actor, now: int) -> None:
+    conn.execute(sa.insert(models.alarm), [_to_row(a) for a in alarms])
+    _insert_keys(conn, alarms)
+    change.insert(conn, [change.row(
+        alarm_id=alarm.id, on_behalf_of=alarm.project_id,
+        type=change.Type.CREATION, detail=_detail(alarm), timestamp=now,
+        actor=actor) for alarm in alarms])
+
+
+def _insert_keys(conn: sa.Connection, alarms: Iterable[Alarm]) -> None:
+    # In order of the keys, as every transaction inserts them: locks of
+    # index records taken in one order do not deadlock.
+    rows = sorted(
+        (key, alarm.id) for alarm in alarms
+        for key in match.keys_of_alarm(alarm.project_id, alarm.rule))
+    if rows:
+        conn.execute(sa.insert(models.alarm_key), [
+            {'key': key, 'alarm_id': alarm_id} for key, alarm_id in rows])
+
+
+def _replace_keys(conn: sa.Connection, alarm: Alarm) -> None:
+    conn.execute(sa.delete(models.alarm_key)
+                 .where(models.alarm_key.c.alarm_id == alarm.id))
+    _insert_keys(conn, [alarm])
+
+
+def _start_afresh(conn: sa.Connection, alarm_id: str) -> None:
+    conn.execute(sa.delete(models.active_alarm)
+                 .where(models.active_alarm.c.alarm_id == alarm_id))
+
+
+def _refuse_existing(conn: sa.Connection, ids: Sequence[str]) -> None:
+    if len(set(ids)) < len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise exception.Duplicate(what='Alarm', id=twice)
+    found = conn.execute(
+        sa.select(models.alarm.c.id).where(models.alarm.c.id.in_(ids))
+    ).scalar()
+    if found is not None:
+        raise exception.Duplicate(what='Alarm', id=found)
+
+
+def _chunks(items: Iterable[Alarm], size: int) -> Iterator[list[Alarm]]:
+    iterator = iter(items)
+    while many := list(itertools.islice(iterator, size)):
+        yield many
+
+
+def _detail(alarm: Alarm) -> dict[str, Any]:
+    """Return what the history tells about an alarm as a whole."""
+    found = {'alarm_id': alarm.id}
+    for name in FIELDS:
+        if name not in _DERIVED and name != 'id':
+            found[name] = getattr(alarm, name)
+    return found
+
+
+def _difference(old: Alarm, new: Alarm, always: bool) -> dict[str, Any]:
+    if always:
+        return {'state': new.state, 'state_reason': new.state_reason}
+    before, after = _detail(old), _detail(new)
+    return {name: value for name, value in after.items()
+            if _plain(value) != _plain(before[name])}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
