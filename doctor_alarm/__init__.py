@@ -12,7 +12,13 @@ What an event does, in the order of the packages that it meets::
 The pure heart is in ``event``, ``match`` and ``transition``; ``objects`` holds
 the SQL; ``standalone`` wires the same stages in one process without a bus.
 """
-from oslo_service import backend as _backend
+import warnings as _warnings
+
+# oslo.service requires eventlet, so that it is installed, and it warns as
+# soon as a library looks whether it is. Nothing here uses it.
+_warnings.filterwarnings('ignore', message=r'\s*Eventlet is deprecated')
+
+from oslo_service import backend as _backend  # noqa: E402
 
 # The first import of oslo.service or oslo.messaging chooses; without a word
 # it would be eventlet.

@@ -12,11 +12,13 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import threading
 import time
 from typing import Any
 import uuid
 
+import amqp
 import kombu
 import oslo_messaging
 import sqlalchemy as sa
@@ -25,6 +27,8 @@ from doctor_alarm.db import api as db_api
 from doctor_alarm.db import models
 from doctor_alarm import exception
 from doctor_alarm import messaging
+
+LOG = logging.getLogger(__name__)
 
 #: Seconds for one exchange with the broker.
 TIMEOUT = 10
@@ -58,6 +62,15 @@ class QueueDeadLetters:
         """Make exchange and queue, so that nothing refused is dropped."""
         with self._channel() as channel:
             _queue(channel).declare()
+
+    def declare_when_up(self, stopping: threading.Event) -> None:
+        """Do so as soon as there is a broker, unless the service ends."""
+        while not stopping.is_set():
+            try:
+                return self.declare()
+            except (OSError, amqp.exceptions.ConnectionError) as exc:
+                LOG.warning('No broker yet: %s', messaging.reason_of(exc))
+                stopping.wait(1)
 
     def put(self, reason: str, message_id: str, source: str,
             body: Any) -> None:

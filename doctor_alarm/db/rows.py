@@ -13,6 +13,9 @@ import json
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite
 
 #: kind -> (type in SQLAlchemy, in MariaDB's JSON_TABLE, in PostgreSQL)
 _KINDS: dict[str, tuple[Any, str, str]] = {
@@ -56,3 +59,25 @@ def table(dialect: str, columns: dict[str, str], name: str = 'v',
 def values(rows: Iterable[Sequence[Any]]) -> str:
     """Return the parameter for :func:`table`."""
     return json.dumps([list(row) for row in rows])
+
+
+def upsert(dialect: str, table: sa.Table, keys: list[str],
+           changes: Iterable[str]) -> sa.Insert:
+    """Return an INSERT that updates some columns where the row is there.
+
+    With no columns to change it leaves such a row alone.
+    """
+    changes = list(changes)
+    if dialect == 'mysql':
+        maria = mysql.insert(table)
+        if not changes:
+            return maria.prefix_with('IGNORE')
+        return maria.on_duplicate_key_update(
+            {name: maria.inserted[name] for name in changes})
+    make = postgresql.insert if dialect == 'postgresql' else sqlite.insert
+    plain = make(table)
+    if not changes:
+        return plain.on_conflict_do_nothing(index_elements=keys)
+    return plain.on_conflict_do_update(
+        index_elements=keys,
+        set_={name: plain.excluded[name] for name in changes})

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evaluator as a process: listens to events, commits, sends wake-ups."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import datetime
+import logging
+from typing import Any
+
+from oslo_config import cfg
+import oslo_messaging
+
+from doctor_alarm.db import api as db_api
+from doctor_alarm import dead_letter
+from doctor_alarm.evaluator import committer as committer_mod
+from doctor_alarm.evaluator import engine
+from doctor_alarm import event as event_mod
+from doctor_alarm import exception
+from doctor_alarm import messaging
+from doctor_alarm import metrics
+from doctor_alarm import service
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds that a SIGTERM waits for the batch in work.
+DRAIN = 20.0
+
+
+class EvaluatorService(service.Service):
+    """Events from the bus to the database, wake-ups to the notifiers."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__()
+        self._conf = conf
+        self._servers: list[messaging.BatchServer] = []
+        self._batchers: list[messaging.Batcher] = []
+
+    def check(self) -> None:
+        """Stop before a fork where the queues have other settings.
+
+        :raises QueueMismatch: says which
+        """
+        for server in self._listeners(lambda _incoming: None):
+            server.check()
+
+    def open(self) -> None:
+        """Connect to broker and database and start to listen."""
+        conf = self._conf
+        db = db_api.Database(conf)
+        letters = dead_letter.QueueDeadLetters(
+            messaging.get_own_transport(conf))
+        hints = messaging.Batcher('hints', self._hint_sender(), limit=10)
+        events = engine.Engine(db, hints.submit, conf.evaluator.wakeup_lease)
+        self._committer = committer_mod.Committer(
+            events.process, letters, stopping=self.stopping,
+            retry_max=conf.evaluator.retry_max,
+            max_event_age=conf.evaluator.max_event_age,
+            source='%s.sample' % conf.evaluator.event_topic)
+        batches = messaging.Batcher(
+            'committer', self._commit, limit=conf.evaluator.batch_size)
+        self._batchers = [batches, hints]
+        for batcher in self._batchers:
+            batcher.start()
+        letters.declare_when_up(self.stopping)
+        self._servers = self._listeners(batches.submit)
+        for server in self._servers:
+            server.start()
+        metrics.serve(conf)
+        LOG.info('The evaluator listens')
+
+    def close(self) -> None:
+        """Commit what was taken, acknowledge it, disconnect."""
+        for server in self._servers:
+            server.stop()
+        for batcher in self._batchers:
+            batcher.stop(DRAIN)
+        for server in self._servers:
+            server.wait()
+
+    def _listeners(self, on_message: Callable[[Any], None],
+                   ) -> list[messaging.BatchServer]:
+        options = self._conf.evaluator
+        servers = [messaging.BatchServer(
+            messaging.get_own_transport(self._conf),
+            [oslo_messaging.Target(topic=options.event_topic)],
+            on_message, priorities=['sample'])]
+        if options.ceilometer_topic:
+            servers.append(messaging.BatchServer(
+                messaging.get_transport(self._conf, options.ceilometer_url),
+                [oslo_messaging.Target(
+                    topic=options.ceilometer_topic,
+                    exchange=options.ceilometer_exchange)],
+                on_message, pool=options.pool, priorities=['sample']))
+        return servers
+
+    def _commit(self, batch: list[Any]) -> None:
+        items = []
+        for incoming in batch:
+            try:
+                events = self._decode(incoming.message)
+            except committer_mod.Abandoned:
+                continue
+            items.append(committer_mod.Item(events, _acknowledge(incoming)))
+        self._committer.commit(items)
+
+    def _decode(self, message: Mapping[str, Any]) -> list[event_mod.Event]:
+        """Return the events of a message; those malformed are put aside."""
+        received = datetime.datetime.now(datetime.timezone.utc)
+        publisher_id = str(message.get('publisher_id') or '')
+        payload = message.get('payload')
+        events = []
+        for doc in payload if isinstance(payload, list) else [payload]:
+            try:
+                events.append(event_mod.Event.from_wire(
+                    doc, received=received, publisher_id=publisher_id))
+            except exception.InvalidEvent as exc:
+                message_id = str(
+                    (doc.get('message_id') if isinstance(doc, dict) else '')
+                    or message.get('message_id') or '')
+                LOG.warning('Malformed event in message %s put aside: %s',
+                            message_id, exc)
+                self._committer.put_aside(
+                    message_id, str(exc), {**message, 'payload': [doc]})
+        metrics.EVENTS.labels(source=publisher_id.split('.')[0]).inc(
+            len(events))
+        return events
+
+    def _hint_sender(self) -> Callable[[list[dict[str, Any]]], None]:
+        publisher = messaging.HintPublisher(
+            messaging.get_hint_transport(self._conf),
+            self._conf.notifier.wakeup_topic)
+
+        def send(hints: list[dict[str, Any]]) -> None:
+            for hint in hints:
+                try:
+                    publisher.publish(hint)
+                except exception.PublishFailed as exc:
+                    # Only a hint: the sweep of a notifier finds the lanes.
+                    LOG.debug('Wake-up not sent: %s', exc)
+        return send
+
+
+def _acknowledge(incoming: Any) -> Callable[[BaseException | None], None]:
+    def done(error: BaseException | None) -> None:
+        if error is None:
+            incoming.acknowledge()
+    return done

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which alarms an event hits: keys for the look-up, conditions for the proof.
+
+The look-up must not scan. A rule becomes *match keys* when it is stored, an
+event yields its own, and a match implies that the two sets intersect.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import datetime
+import fnmatch
+import hashlib
+import operator
+import re
+from typing import Any
+
+from oslo_utils import strutils
+
+from doctor_alarm import event as event_mod
+from doctor_alarm import exception
+
+RAISE = 'raise'
+CLEAR = 'clear'
+
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    'eq': operator.eq, 'ne': operator.ne, 'lt': operator.lt,
+    'le': operator.le, 'gt': operator.gt, 'ge': operator.ge}
+TYPES = ('', 'string', 'integer', 'float', 'boolean', 'datetime')
+
+_TRAIT = 'traits.'
+_WILDCARD = re.compile(r'[*?\[]')
+_ATTRIBUTES: dict[str, Callable[[event_mod.Event], Any]] = {
+    'event_type': operator.attrgetter('event_type'),
+    'message_id': operator.attrgetter('message_id'),
+    'generated': operator.attrgetter('generated'),
+    'project_id': operator.attrgetter('project_id'),
+    'publisher_id': operator.attrgetter('publisher_id'),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a query: ``field op value``, compared as ``type``."""
+
+    field: str
+    op: str
+    value: str
+    type: str
+    wanted: Any
+
+    @property
+    def trait(self) -> str | None:
+        """The trait that it asks for, ``None``: an attribute."""
+        if self.field.startswith(_TRAIT):
+            return self.field[len(_TRAIT):]
+        return None if self.field in _ATTRIBUTES else self.field
+
+    @property
+    def pin(self) -> str | None:
+        """The resource ID that it pins the rule to, if it does."""
+        if (self.op == 'eq' and self.type in ('', 'string')
+                and self.trait in event_mod.IDENTITY_TRAITS):
+            return self.value
+        return None
+
+    def holds(self, event: event_mod.Event) -> bool:
+        """Whether the event fulfils the condition.
+
+        A missing trait fulfils nothing but ``ne``; a value that can not be
+        read as the type of the query is unequal to everything.
+        """
+        found = self.value_in(event)
+        if found is None:
+            return self.op == 'ne'
+        try:
+            left, right = self._comparable(found)
+            return OPERATORS[self.op](left, right)
+        except (ValueError, TypeError, OverflowError,
+                exception.InvalidEvent):
+            return self.op == 'ne'
+
+    def value_in(self, event: event_mod.Event) -> Any:
+        """Return what the event has for the field, or ``None``."""
+        trait = self.trait
+        if trait is None:
+            return _ATTRIBUTES[self.field](event)
+        return event.traits.get(trait)
+
+    def _comparable(self, found: Any) -> tuple[Any, Any]:
+        if self.type:
+            return _READ[self.type](found), self.wanted
+        return self._as_found(found)
+
+    def _as_found(self, found: Any) -> tuple[Any, Any]:
+        """Without a type in the query that of the trait decides."""
+        try:
+            if isinstance(found, int | float):
+                return found, _number(self.value)
+            if isinstance(found, datetime.datetime):
+                return found, _datetime(self.value)
+        except (ValueError, exception.InvalidEvent):
+            return _string(found), self.value
+        if (found in ('True', 'False')
+                and self.trait not in event_mod.IDENTITY_TRAITS):
+            return found.lower(), self.value.lower()
+        return found, self.value
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pattern:
+    """An event type with wildcards and the conditions beside it."""
+
+    event_type: str
+    conditions: tuple[Condition, ...]
+
+    @property
+    def pin(self) -> str | None:
+        """The most telling resource ID that it is pinned to."""
+        pins = {c.trait: c.pin for c in self.conditions if c.pin is not None}
+        for trait in event_mod.IDENTITY_TRAITS:
+            if trait in pins:
+                return pins[trait]
+        return None
+
+    def hits(self, event: event_mod.Event) -> bool:
+        """Whether type and all conditions fit."""
+        return (fnmatch.fnmatchcase(event.event_type, self.event_type)
+                and all(c.holds(event) for c in self.conditions))
+
+    def keys(self, project_id: str) -> frozenset[int]:
+        """Return the match keys: any event that it hits yields one."""
+        if self.pin is not None:
+            return frozenset((_key(project_id, 'resource', self.pin),))
+        if _WILDCARD.search(self.event_type):
+            return frozenset((_key(project_id, 'any'),))
+        return frozenset((_key(project_id, 'type', self.event_type),))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rule:
+    """A compiled ``event_rule``: what raises the alarm, what clears it."""
+
+    raises: Pattern
+    clears: Pattern | None
+
+    def verdict(self, event: event_mod.Event) -> str | None:
+        """Return ``RAISE``, ``CLEAR`` or ``None``."""
+        if self.raises.hits(event):
+            return RAISE
+        if self.clears is not None and self.clears.hits(event):
+            return CLEAR
+        return None
+
+
+def compile_rule(rule: Mapping[str, Any]) -> Rule:
+    """Compile the stored form of an event rule.
+
+    ``clear`` inherits the resource that the raise is pinned to, unless it
+    asks for the same trait itself.
+
+    :raises InvalidRule: names the condition that is wrong
+    """
+    raises = _pattern(rule)
+    clear = rule.get('clear')
+    if not clear:
+        return Rule(raises, None)
+    clears = _pattern(clear)
+    own = {c.trait for c in clears.conditions}
+    inherited = tuple(
+        c for c in raises.conditions
+        if c.pin is not None and c.trait not in own)
+    return Rule(raises, dataclasses.replace(
+        clears, conditions=inherited + clears.conditions))
+
+
+def keys_of_alarm(project_id: str, rule: Mapping[str, Any]) -> frozenset[int]:
+    """Return the match keys of an alarm, 64-bit signed.
+
+    :raises InvalidRule: see :func:`compile_rule`
+    """
+    compiled = compile_rule(rule)
+    keys = compiled.raises.keys(project_id)
+    if compiled.clears is not None:
+        keys |= compiled.clears.keys(project_id)
+    return keys
+
+
+def keys_of_event(event: event_mod.Event) -> frozenset[int]:
+    """Return the match keys of an event, 64-bit signed.
+
+    An event that nobody owns concerns no project.
+    """
+    if not event.project_id:
+        return frozenset()
+    project = event.project_id
+    return frozenset(
+        [_key(project, 'any'), _key(project, 'type', event.event_type)]
+        + [_key(project, 'resource', value) for value in event.identities])
+
+
+def resource_key(resource_id: str) -> int:
+    """Return the 64-bit signed number that stands for a resource."""
+    return _key('', 'resource', resource_id)
+
+
+def _key(*parts: str) -> int:
+    digest = hashlib.blake2b(
+        '\x1f'.join(parts).encode('utf-8', 'surrogatepass'), digest_size=8)
+    return int.from_bytes(digest.digest(), 'big', signed=True)
+
+
+def _pattern(rule: Mapping[str, Any]) -> Pattern:
+    return Pattern(
+        rule.get('event_type') or '*',
+        tuple(_condition(c) for c in rule.get('query') or ()))
+
+
+def _condition(query: Mapping[str, Any]) -> Condition:
+    field, op = query['field'], query.get('op') or 'eq'
+    value, kind = query['value'], query.get('type') or ''
+    if op not in OPERATORS:
+        raise exception.InvalidRule(
+            reason='operator "%s" of "%s" is not one of %s' % (
+                op, field, ', '.join(OPERATORS)))
+    if kind not in TYPES:
+        raise exception.InvalidRule(
+            reason='type "%s" of "%s" is not one of %s' % (
+                kind, field, ', '.join(TYPES[1:])))
+    try:
+        wanted = _WANTED[kind](value) if kind else value
+    except (ValueError, TypeError, OverflowError,
+            exception.InvalidEvent):
+        raise exception.InvalidRule(
+            reason='value "%s" of "%s" is not of type %s' % (
+                value, field, kind)) from None
+    return Condition(field, op, str(value), kind, wanted)
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, datetime.datetime):
+        return event_mod.to_iso(value)
+    return str(value)
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, datetime.datetime):
+        raise ValueError
+    if isinstance(value, int | float):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        return float(value)
+
+
+def _integer(value: Any) -> int | float:
+    number = _number(value)
+    # 1.5 of an event stays what it is: unequal to 1, greater than 1.
+    return int(number) if float(number).is_integer() else number
+
+
+def _boolean(value: Any) -> bool:
+    return bool(strutils.bool_from_string(value, strict=True))
+
+
+def _datetime(value: Any) -> datetime.datetime:
+    return event_mod.parse_time(value, 'value')
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    'string': _string, 'integer': _integer, 'float': _number,
+    'boolean': _boolean, 'datetime': _datetime}
+_WANTED = {**_READ, 'integer': int}

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evaluator's view of alarms: look up by key, lock, store the state."""
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+import dataclasses
+import functools
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+from doctor_alarm.db import models
+from doctor_alarm.db import rows
+from doctor_alarm import match
+from doctor_alarm import transition
+
+#: Values in one IN list.
+IN_LIST = 900
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Candidate:
+    """An enabled alarm that shares a key with an event."""
+
+    id: str
+    project_id: str
+    version: int
+    rule_text: str
+
+    @property
+    def rule(self) -> match.Rule:
+        """The compiled rule.
+
+        :raises InvalidRule: somebody stored what the API would refuse
+        """
+        return _compiled(self.rule_text)
+
+
+@dataclasses.dataclass(slots=True)
+class Locked:
+    """An alarm that this transaction has to itself; ``state`` moves on."""
+
+    id: str
+    name: str
+    severity: str
+    project_id: str
+    version: int
+    rule_text: str
+    actions: Mapping[str, list[str]]
+    state: transition.AlarmState
+    reason: str = ''
+    changed: bool = False
+
+    @property
+    def rule(self) -> match.Rule:
+        """The compiled rule as it is now."""
+        return _compiled(self.rule_text)
+
+
+def by_keys(conn: sa.Connection,
+            keys: Collection[int]) -> dict[int, list[Candidate]]:
+    """Return the enabled event alarms of each key. Takes no locks."""
+    key, alarm = models.alarm_key, models.alarm
+    found: dict[int, list[Candidate]] = {}
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), IN_LIST):
+        query = sa.select(
+            key.c.key, alarm.c.id, alarm.c.project_id, alarm.c.version,
+            alarm.c.rule,
+        ).select_from(
+            key.join(alarm, alarm.c.id == key.c.alarm_id)
+        ).where(
+            key.c.key.in_(ordered[start:start + IN_LIST]),
+            alarm.c.enabled.is_(sa.true()), alarm.c.type == 'event')
+        for row in conn.execute(query):
+            found.setdefault(row[0], []).append(Candidate(*row[1:]))
+    return found
+
+
+def lock(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Locked]:
+    """Lock enabled alarms, in the order of their ids, and return them.
+
+    This lock decides every race with other evaluators and the API. Those that
+    are gone or disabled are left out.
+    """
+    alarm = models.alarm
+    ordered = sorted(set(ids))
+    found: dict[str, Locked] = {}
+    for start in range(0, len(ordered), IN_LIST):
+        query = sa.select(
+            alarm.c.id, alarm.c.name, alarm.c.severity, alarm.c.project_id,
+            alarm.c.version, alarm.c.rule, alarm.c.ok_actions,
+            alarm.c.alarm_actions, alarm.c.insufficient_data_actions,
+            alarm.c.state, alarm.c.active_count, alarm.c.repeat_actions,
+            alarm.c.enabled,
+        ).where(
+            alarm.c.id.in_(ordered[start:start + IN_LIST])
+        ).order_by(alarm.c.id).with_for_update()
+        for row in conn.execute(query):
+            if row.enabled:
+                found[row.id] = _locked(row)
+    return found
+
+
+def store(conn: sa.Connection, dialect: str, alarms: Iterable[Locked],
+          now: int) -> None:
+    """Store the states of locked alarms, in one statement."""
+    new = rows.table(dialect, {
+        'id': 'id', 'state': 'id', 'state_reason': 'text',
+        'state_timestamp': 'int', 'active_count': 'int'})
+    values = [
+        (a.id, a.state.state, a.reason, now, a.state.active_count)
+        for a in alarms if a.changed]
+    if not values:
+        return
+    alarm = models.alarm
+    # An empty reason: only the number of resources in alarm changed.
+    told = new.c.state_reason != ''
+    conn.execute(
+        sa.update(alarm).where(alarm.c.id == new.c.id).values(
+            state=new.c.state,
+            state_reason=sa.case(
+                (told, new.c.state_reason), else_=alarm.c.state_reason),
+            state_timestamp=sa.case(
+                (told, new.c.state_timestamp),
+                else_=alarm.c.state_timestamp),
+            evaluate_timestamp=new.c.state_timestamp,
+            active_count=new.c.active_count),
+        {'v': rows.values(values)})
+
+
+def _locked(row: Any) -> Locked:
+    return Locked(
+        id=row.id, name=row.name, severity=row.severity,
+        project_id=row.project_id, version=row.version, rule_text=row.rule,
+        actions={
+            transition.OK: json.loads(row.ok_actions),
+            transition.ALARM: json.loads(row.alarm_actions),
+            transition.UNKNOWN: json.loads(row.insufficient_data_actions)},
+        state=transition.AlarmState(
+            state=row.state, active_count=row.active_count,
+            has_clear=_compiled(row.rule).clears is not None,
+            repeat_actions=row.repeat_actions))
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(rule_text: str) -> match.Rule:
+    """Compile a rule; its text is the key, so nothing can be out of date."""
+    return match.compile_rule(json.loads(rule_text))

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a matched event does to an alarm. Pure: no I/O, time comes in."""
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+from doctor_alarm import event as event_mod
+from doctor_alarm import match
+
+OK = 'ok'
+ALARM = 'alarm'
+UNKNOWN = 'insufficient data'
+STATES = (OK, ALARM, UNKNOWN)
+
+#: Microseconds by which the clocks of two publishers may differ.
+SKEW = 2_000_000
+
+
+class Reason(str, enum.Enum):
+    """Why a matched event did what it did; shown in history and metrics."""
+
+    RAISED = 'raised'
+    CLEARED = 'cleared'
+    REPEATED = 'repeated'
+    UNCHANGED = 'unchanged'
+    STALE = 'stale'
+    #: A raise that came after its own, newer clear: both are told.
+    LATE = 'late'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AlarmState:
+    """What of an alarm a transition depends on.
+
+    ``active_count``: resources in alarm, kept for alarms with ``clear``.
+    """
+
+    state: str
+    active_count: int
+    has_clear: bool
+    repeat_actions: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ResourceState:
+    """State of one resource of an alarm with ``clear``.
+
+    ``event_time``: of the last applied event, microseconds.
+    ``unpaired``: it was a clear that had no raise before it.
+    """
+
+    state: str
+    event_time: int
+    publisher_id: str
+    unpaired: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """A change to tell: its actions are those of the state ``current``."""
+
+    previous: str
+    current: str
+    message_id: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Transition:
+    """What to store and what to tell."""
+
+    reason: Reason
+    alarm: AlarmState
+    resource: ResourceState | None
+    steps: tuple[Step, ...] = ()
+
+
+def decide(verdict: str, event: event_mod.Event, alarm: AlarmState,
+           resource: ResourceState | None) -> Transition:
+    """Return what a matched event does.
+
+    :param verdict: ``match.RAISE`` or ``match.CLEAR``
+    :param resource: state of the event's resource, ``None``: never seen;
+        of no meaning where the alarm has no ``clear``
+    """
+    if not alarm.has_clear:
+        return _without_clear(event, alarm)
+    target = ALARM if verdict == match.RAISE else OK
+    present = resource.state if resource else OK
+    if present == target:
+        return _confirm(event, alarm, resource, target)
+    if resource is not None and _older(event, resource):
+        return _stale(event, alarm, resource, verdict)
+    return _change(event, alarm, resource, target)
+
+
+def _without_clear(event: event_mod.Event, alarm: AlarmState) -> Transition:
+    """One state for all resources; nothing but the API leads back to ok."""
+    if alarm.state != ALARM:
+        return Transition(
+            Reason.RAISED, dataclasses.replace(alarm, state=ALARM), None,
+            (Step(alarm.state, ALARM, event.message_id),))
+    if alarm.repeat_actions:
+        return Transition(
+            Reason.REPEATED, alarm, None,
+            (Step(ALARM, ALARM, event.message_id),))
+    return Transition(Reason.UNCHANGED, alarm, None)
+
+
+def _older(event: event_mod.Event, resource: ResourceState) -> bool:
+    allowed = 0 if event.publisher_id == resource.publisher_id else SKEW
+    return event.generated_us < resource.event_time - allowed
+
+
+def _stale(event: event_mod.Event, alarm: AlarmState,
+           resource: ResourceState, verdict: str) -> Transition:
+    if verdict == match.CLEAR or not resource.unpaired:
+        return Transition(Reason.STALE, alarm, resource)
+    steps = [Step(alarm.state, ALARM, event.message_id)]
+    after = ALARM
+    if not alarm.active_count:
+        after = OK
+        steps.append(Step(ALARM, OK, event_mod.derived_id(
+            event.message_id, 'clear')))
+    return Transition(
+        Reason.LATE, dataclasses.replace(alarm, state=after),
+        dataclasses.replace(resource, unpaired=False), tuple(steps))
+
+
+def _change(event: event_mod.Event, alarm: AlarmState,
+            resource: ResourceState | None, target: str) -> Transition:
+    """The resource goes into alarm or leaves it."""
+    active = alarm.active_count + (1 if target == ALARM else -1)
+    state = ALARM if active > 0 else OK
+    steps: tuple[Step, ...] = (
+        Step(alarm.state, state, event.message_id),)
+    if target == OK and state == ALARM:
+        # Others are still in alarm: there is nothing ok to tell yet.
+        steps = ()
+    return Transition(
+        Reason.RAISED if target == ALARM else Reason.CLEARED,
+        dataclasses.replace(alarm, state=state, active_count=max(active, 0)),
+        _applied(event, resource, target, unpaired=False), steps)
+
+
+def _confirm(event: event_mod.Event, alarm: AlarmState,
+             resource: ResourceState | None, target: str) -> Transition:
+    """The resource is where the event puts it; its time advances."""
+    unpaired = target == OK and (resource is None or resource.unpaired)
+    applied = _applied(event, resource, target, unpaired=unpaired)
+    if target == OK and alarm.state != OK and not alarm.active_count:
+        return Transition(
+            Reason.CLEARED, dataclasses.replace(alarm, state=OK), applied,
+            (Step(alarm.state, OK, event.message_id),))
+    if alarm.repeat_actions and alarm.state == target:
+        return Transition(
+            Reason.REPEATED, alarm, applied,
+            (Step(target, target, event.message_id),))
+    return Transition(Reason.UNCHANGED, alarm, applied)
+
+
+def _applied(event: event_mod.Event, resource: ResourceState | None,
+             state: str, *, unpaired: bool) -> ResourceState:
+    if resource is not None and resource.event_time > event.generated_us:
+        return dataclasses.replace(resource, state=state, unpaired=unpaired)
+    return ResourceState(
+        state, event.generated_us, event.publisher_id, unpaired)
