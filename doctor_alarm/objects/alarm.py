@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import dataclasses
 import itertools
 import json
+import re
 from typing import Any
 import uuid
 
@@ -26,14 +27,15 @@ from doctor_alarm.db import models
 from doctor_alarm import exception
 from doctor_alarm import match
 from doctor_alarm.objects import change
-
-OK = 'ok'
-ALARM = 'alarm'
-INSUFFICIENT_DATA = 'insufficient data'
+from doctor_alarm import transition
 
 #: What clients and test suites of Aodh look for.
 REASON_DEFAULT = 'Not evaluated yet'
 REASON_API = 'Manually set via API'
+
+#: What an id looks like at most; others are not even asked for: they could
+#: be equal to one by the rules of the database, or be refused by it.
+_ID = re.compile(r'[\x21-\x7e]{1,36}')
 
 #: Rows per statement of a bulk insert, well below the packet sizes.
 _CHUNK = 500
@@ -67,7 +69,7 @@ class Alarm:
     alarm_actions: Sequence[str] = ()
     insufficient_data_actions: Sequence[str] = ()
     time_constraints: Sequence[Mapping[str, Any]] = ()
-    state: str = INSUFFICIENT_DATA
+    state: str = transition.UNKNOWN
     state_reason: str = REASON_DEFAULT
     state_timestamp: int = 0
     timestamp: int = 0
@@ -97,7 +99,7 @@ def get(conn: sa.Connection, alarm_id: str) -> Alarm:
 
 
 def create(db: db_api.Database, alarm: Alarm,
-           actor: change.Actor = change.Actor()) -> Alarm:
+           actor: change.Actor = change.SERVICE) -> Alarm:
     """Store a new alarm; in force for the next event."""
     now = db.now()
     new = dataclasses.replace(
@@ -127,14 +129,14 @@ def import_all(db: db_api.Database, alarms: Iterable[Alarm]) -> int:
                 evaluate_timestamp=alarm.evaluate_timestamp or now)
                 for alarm in many]
             _refuse_existing(conn, [alarm.id for alarm in stored])
-            _insert(conn, stored, change.Actor(), now)
+            _insert(conn, stored, change.SERVICE, now)
             count += len(stored)
     return count
 
 
 def update(db: db_api.Database, alarm_id: str,
            edit: Callable[[Alarm], Alarm],
-           actor: change.Actor = change.Actor()) -> Alarm:
+           actor: change.Actor = change.SERVICE) -> Alarm:
     """Replace a definition; return it as it is now.
 
     :param edit: gets the alarm as it is under the lock, returns it as it
@@ -145,7 +147,7 @@ def update(db: db_api.Database, alarm_id: str,
 
 
 def set_state(db: db_api.Database, alarm_id: str, state: str,
-              actor: change.Actor = change.Actor()) -> Alarm:
+              actor: change.Actor = change.SERVICE) -> Alarm:
     """Set the state by hand: the alarm starts afresh; no action fires.
 
     :raises AlarmNotFound: there is none with this id
@@ -159,7 +161,7 @@ def set_state(db: db_api.Database, alarm_id: str, state: str,
 
 @oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
 def delete(db: db_api.Database, alarm_id: str,
-           actor: change.Actor = change.Actor()) -> None:
+           actor: change.Actor = change.SERVICE) -> None:
     """Delete a definition; what already fired is still delivered.
 
     Lanes and deliveries outlive the alarm until they are drained.
@@ -223,8 +225,10 @@ def _update(db: db_api.Database, alarm_id: str,
 
 def _get(conn: sa.Connection, query: sa.Select[Any], alarm_id: str,
          ) -> Alarm:
-    row = conn.execute(
-        query.where(models.alarm.c.id == alarm_id)).mappings().first()
+    row = None
+    if _ID.fullmatch(alarm_id):
+        row = conn.execute(
+            query.where(models.alarm.c.id == alarm_id)).mappings().first()
     if row is None:
         raise exception.AlarmNotFound(id=alarm_id)
     return from_row(row)

@@ -23,6 +23,8 @@ class Type(enum.StrEnum):
     RULE_CHANGE = 'rule change'
     STATE_TRANSITION = 'state transition'
     DELETION = 'deletion'
+    #: An event older than the state of its resource: seen, not applied.
+    STALE_EVENT = 'stale event'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +33,9 @@ class Actor:
 
     user_id: str = ''
     project_id: str = ''
+
+
+SERVICE = Actor()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A database with the schema of the service."""
+
+import os
+
+import fixtures
+from oslo_config import cfg
+
+from doctor_alarm import conf as project_conf
+from doctor_alarm.db import api
+from doctor_alarm.db import schema
+
+
+class Storage(fixtures.Fixture):
+    """A configuration and the migrated database that it names.
+
+    :ivar conf: to override options on
+    :ivar db: the Database
+    """
+
+    def __init__(self, url=None):
+        self.url = url
+
+    def _setUp(self):
+        if self.url is None:
+            folder = self.useFixture(fixtures.TempDir()).path
+            self.url = 'sqlite:///' + os.path.join(folder, 'test.db')
+        self.conf = cfg.ConfigOpts()
+        project_conf.register(self.conf)
+        self.conf([], project=project_conf.PROJECT, default_config_files=[],
+                  default_config_dirs=[])
+        self.conf.set_override('connection', self.url, group='database')
+        self.db = api.Database(self.conf)
+        self.addCleanup(self.db.dispose)
+        schema.sync(self.db)
