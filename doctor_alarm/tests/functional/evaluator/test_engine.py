@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import concurrent.futures
+import dataclasses
+import datetime
+import json
+import threading
+import uuid
+
+import sqlalchemy as sa
+
+from doctor_alarm.db import models
+from doctor_alarm.evaluator import committer
+from doctor_alarm.evaluator import engine
+from doctor_alarm import event
+from doctor_alarm.objects import alarm
+from doctor_alarm.tests import base
+from doctor_alarm.tests.services import mariadb
+from doctor_alarm.tests.services import postgresql
+from doctor_alarm.tests import storage
+
+RECEIVER = 'http://127.0.0.1:1/alarm'
+CLEARED = 'http://127.0.0.1:1/ok'
+
+
+def utcnow():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def an_event(vm='vm1', state='error', project_id='p1', seconds=0, **kwargs):
+    return event.build(
+        message_id=kwargs.pop('message_id', str(uuid.uuid4())),
+        event_type='compute.instance.update', received=utcnow(),
+        generated=utcnow() + datetime.timedelta(seconds=seconds),
+        traits={'instance_id': vm, 'state': state}, project_id=project_id,
+        publisher_id='nova', **kwargs)
+
+
+def a_rule(vm='vm1', clear=True):
+    query = [{'field': 'traits.state', 'op': 'eq', 'value': 'error'}]
+    if vm:
+        query.append({'field': 'traits.instance_id', 'op': 'eq', 'value': vm})
+    rule = {'event_type': 'compute.instance.update', 'query': query}
+    if clear:
+        rule['clear'] = {
+            'event_type': 'compute.instance.update', 'query': [
+                {'field': 'traits.state', 'op': 'eq', 'value': 'active'}]}
+    return rule
+
+
+class EngineTests:
+    """What holds on every database."""
+
+    def setUp(self):
+        super().setUp()
+        self.storage = self.useFixture(storage.Storage(self.database_url()))
+        self.db = self.storage.db
+        self.hints = []
+        self.engine = engine.Engine(self.db, self.hints.append, lease=15)
+
+    def an_alarm(self, rule=None, **kwargs):
+        return alarm.create(self.db, alarm.Alarm(**{
+            'name': 'vm down', 'type': 'event', 'rule': rule or a_rule(),
+            'project_id': 'p1', 'alarm_actions': [RECEIVER],
+            'ok_actions': [CLEARED], **kwargs}))
+
+    def all_of(self, table, *order):
+        with self.db.reader() as conn:
+            return conn.execute(sa.select(table).order_by(*order)).all()
+
+    def get(self, alarm_id):
+        with self.db.reader() as conn:
+            return alarm.get(conn, alarm_id)
+
+    def deliveries(self):
+        return self.all_of(models.delivery, models.delivery.c.created_at,
+                           models.delivery.c.sequence)
+
+    def transitions(self, alarm_id):
+        return [json.loads(row.detail)['state'] for row in self.all_of(
+            models.change, models.change.c.id)
+            if row.alarm_id == alarm_id and row.type == 'state transition']
+
+    def test_one_transaction_holds_every_effect(self):
+        created = self.an_alarm()
+        fired = an_event()
+
+        self.engine.process([fired])
+
+        now = self.get(created.id)
+        self.assertEqual('alarm', now.state)
+        self.assertEqual(
+            'Event <id=%s,event_type=compute.instance.update> hits the query '
+            '<query=%s>.' % (fired.message_id,
+                             json.dumps(a_rule()['query'])),
+            now.state_reason)
+        self.assertEqual(['alarm'], self.transitions(created.id))
+        active, = self.all_of(models.active_alarm)
+        self.assertEqual(('vm1', 'alarm'), (active.resource_id, active.state))
+        delivery, = self.deliveries()
+        self.assertEqual(
+            ('pending', 1, 'insufficient data', 'alarm', fired.message_id),
+            (delivery.status, delivery.sequence, delivery.previous,
+             delivery.current, delivery.message_id))
+        self.assertLessEqual(delivery.notified_at, delivery.evaluated_at)
+        stored, = self.all_of(models.event)
+        self.assertEqual(fired.as_dict(), json.loads(stored.body))
+        lane, = self.all_of(models.lane)
+        self.assertEqual((RECEIVER, 1, 1), (lane.action, lane.head, lane.tail))
+        hint, = self.hints
+        self.assertEqual([[lane.id, lane.token]], hint['lanes'])
+        self.assertEqual(lane.due, hint['lease_until'])
+
+    def test_a_repeated_message_makes_nothing_twice(self):
+        created = self.an_alarm(repeat_actions=True)
+        batch = [an_event(), an_event(state='active', seconds=1),
+                 an_event(seconds=2), an_event(seconds=3)]
+
+        for _ in range(3):
+            self.engine.process(batch + batch)
+
+        self.assertEqual(['alarm', 'ok', 'alarm'],
+                         self.transitions(created.id))
+        self.assertEqual(4, len(self.deliveries()))
+
+    def test_a_message_does_not_come_back_after_a_reset_by_hand(self):
+        created = self.an_alarm()
+        fired = an_event()
+        self.engine.process([fired])
+        alarm.set_state(self.db, created.id, 'ok')
+
+        self.engine.process([fired])
+
+        self.assertEqual('ok', self.get(created.id).state)
+        self.assertEqual(1, len(self.deliveries()))
+
+    def test_raise_and_clear_in_one_batch_keep_their_order(self):
+        created = self.an_alarm(ok_actions=[RECEIVER])
+
+        self.engine.process([an_event(), an_event(state='active', seconds=1)])
+
+        self.assertEqual([(1, 'alarm'), (2, 'ok')],
+                         [(d.sequence, d.current) for d in self.deliveries()])
+        self.assertEqual('ok', self.get(created.id).state)
+        self.assertEqual(1, len(self.all_of(models.lane)))
+        self.assertEqual(1, len(self.hints[0]['lanes']))
+
+    def test_a_leased_lane_is_not_leased_again(self):
+        self.an_alarm(ok_actions=[RECEIVER])
+        self.engine.process([an_event()])
+        self.engine.process([an_event(state='active', seconds=1)])
+
+        self.assertEqual(1, len(self.hints))
+        lane, = self.all_of(models.lane)
+        self.assertEqual((1, 2), (lane.head, lane.tail))
+
+    def test_stale_event_goes_to_the_history_only(self):
+        created = self.an_alarm()
+        self.engine.process([an_event(), an_event(state='active', seconds=4)])
+        stale = an_event(seconds=2)
+        self.engine.process([stale])
+        self.engine.process([stale])
+
+        self.assertEqual('ok', self.get(created.id).state)
+        self.assertEqual(2, len(self.deliveries()))
+        stored = [row for row in self.all_of(models.change)
+                  if row.type == 'stale event']
+        self.assertEqual([stale.message_id],
+                         [row.message_id for row in stored])
+
+    def test_late_raise_is_delivered_as_raise_then_clear(self):
+        created = self.an_alarm(ok_actions=[RECEIVER], state='ok')
+        self.engine.process([an_event(state='active', seconds=4)])
+        self.engine.process([an_event(seconds=1)])
+
+        self.assertEqual([(1, 'alarm'), (2, 'ok')],
+                         [(d.sequence, d.current) for d in self.deliveries()])
+        self.assertEqual('ok', self.get(created.id).state)
+
+    def test_alarm_without_clear_fires_once(self):
+        created = self.an_alarm(a_rule(clear=False))
+        self.engine.process([an_event(), an_event()])
+        self.assertEqual(['alarm'], self.transitions(created.id))
+        self.assertEqual(1, len(self.deliveries()))
+        self.assertEqual([], self.all_of(models.active_alarm))
+
+    def test_unpinned_alarm_counts_its_resources(self):
+        created = self.an_alarm(a_rule(vm=None))
+        self.engine.process([an_event('vm%d' % i) for i in range(5)])
+        self.assertEqual(5, self.get(created.id).active_count)
+        self.engine.process([an_event('vm%d' % i, 'active', seconds=1)
+                             for i in range(5)])
+        now = self.get(created.id)
+        self.assertEqual(('ok', 0), (now.state, now.active_count))
+
+    def test_other_projects_are_not_told(self):
+        self.an_alarm(project_id='p2')
+        self.engine.process([an_event(), an_event(project_id=None)])
+        self.assertEqual([], self.deliveries())
+
+    def test_every_action_once(self):
+        self.an_alarm(alarm_actions=[RECEIVER, CLEARED, RECEIVER])
+        self.engine.process([an_event()])
+        self.assertEqual(2, len(self.deliveries()))
+
+    def test_in_force_for_the_next_event(self):
+        created = self.an_alarm(repeat_actions=True)
+        self.engine.process([an_event()])
+        alarm.update(self.db, created.id,
+                     lambda old: dataclasses.replace(old, enabled=False))
+        self.engine.process([an_event()])
+        self.assertEqual(1, len(self.deliveries()))
+        alarm.update(self.db, created.id, lambda old: dataclasses.replace(
+            old, enabled=True, rule=a_rule('vm2')))
+        self.engine.process([an_event()])
+        self.assertEqual(1, len(self.deliveries()))
+        self.engine.process([an_event('vm2')])
+        self.assertEqual(2, len(self.deliveries()))
+        alarm.delete(self.db, created.id)
+        self.engine.process([an_event('vm2')])
+        self.assertEqual(2, len(self.deliveries()))
+
+    def test_changed_between_look_up_and_lock_is_matched_again(self):
+        created = self.an_alarm()
+        matches = self.engine._look_up([an_event(), an_event('vm2')])
+        self.assertEqual(1, len(matches))
+        alarm.update(self.db, created.id, lambda old: dataclasses.replace(
+            old, rule=a_rule('vm2')))
+        self.engine._commit(matches)
+        self.assertEqual([], self.deliveries())
+        self.assertEqual('insufficient data', self.get(created.id).state)
+
+    def test_more_matches_than_one_transaction_takes(self):
+        alarm.import_all(self.db, [alarm.Alarm(
+            name='a%d' % i, type='event', rule=a_rule(), project_id='p1',
+            alarm_actions=[RECEIVER]) for i in range(1200)])
+        self.engine.process([an_event()])
+        self.assertEqual(1200, len(self.deliveries()))
+        self.assertEqual(3, len(self.hints))
+        self.assertEqual(1, len(self.all_of(models.event)))
+
+    def test_evaluators_in_parallel_lose_and_double_nothing(self):
+        ids = [self.an_alarm(a_rule('vm%d' % i), repeat_actions=True).id
+               for i in range(10)]
+        batches = [[an_event('vm%d' % (i % 10)) for i in range(n, n + 20)]
+                   for n in range(30)]
+        stop = threading.Event()
+        driver = committer.Committer(
+            self.engine.process, None, stopping=stop, retry_max=1,
+            max_event_age=3600, source='test')
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            futures = []
+            for batch in batches:
+                for _ in range(2):      # each message comes twice
+                    futures.append(pool.submit(driver.commit, [
+                        committer.Item(batch, self.assertIsNone)]))
+            for future in futures:
+                future.result(timeout=100)
+
+        self.assertEqual(600, len(self.deliveries()))
+        for lane in self.all_of(models.lane):
+            self.assertEqual(60, lane.tail)
+        for alarm_id in ids:
+            self.assertEqual(['alarm'], self.transitions(alarm_id))
+
+
+class TestSqlite(EngineTests, base.TestCase):
+
+    def database_url(self):
+        return None
+
+
+class TestMariaDB(EngineTests, base.TestCase):
+
+    def database_url(self):
+        return self.useFixture(mariadb.Database()).url
+
+
+class TestPostgreSQL(EngineTests, base.TestCase):
+
+    def database_url(self):
+        return self.useFixture(postgresql.Database()).url
