@@ -56,6 +56,10 @@ summary() {
         }' "$1"
 }
 
+if [ -z "$unit" ]; then
+    # shellcheck disable=SC2034  # read by venv.sh
+    also=$(sed -n 's/ \[platform:dpkg test\]$//p' "$top/bindep.txt" | xargs)
+fi
 venv_ensure .venv-test -r test-requirements.txt -e .
 [ -n "$unit" ] || need_packages
 

@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 #
 # Sourced by quickstart.sh and test.sh: environments with pinned contents.
-# The caller has set "me" (its name, for messages) and "top" (the checkout).
+# The caller has set "me" (its name, for messages) and "top" (the checkout);
+# "also" may name packages that it will ask for later.
 
 say() { printf '%s\n' "$*"; }
 stop() { printf '%s: %s\n' "$me" "$*" >&2; exit 2; }
@@ -118,7 +119,7 @@ venv_create() {
         { "$python" -m venv --without-pip --prompt "$2" "$1" 2>/dev/null &&
             pip_from_elsewhere "$1"; } ||
             stop "Python cannot make environments here; please install" \
-                "the package with: apt-get install ${package##*/}"
+                "what it needs: apt-get install ${package##*/}${also:+ $also}"
     fi
 }
 
