@@ -191,15 +191,15 @@ class BatchServer(notify_listener.NotificationServer):
         """
         self._create_listener().cleanup()
 
-    def stop(self) -> None:
+    def halt(self) -> None:
         """Take no more messages; a server still connecting is left alone."""
         if self.listener is not None:
-            super().stop()
+            self.stop()
 
-    def wait(self) -> None:
+    def disconnect(self) -> None:
         """Send the last acknowledgements and close the connection."""
         if self.listener is not None:
-            super().wait()
+            self.wait()
 
 
 class Batcher:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 import datetime
 import logging
+import time
 from typing import Any
 
 from oslo_config import cfg
@@ -19,12 +20,48 @@ from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm import metrics
+from doctor_alarm.objects import outbox
 from doctor_alarm import service
 
 LOG = logging.getLogger(__name__)
 
 #: Seconds that a SIGTERM waits for the batch in work.
 DRAIN = 20.0
+#: Seconds without a wake-up after one that nobody listened to.
+SILENCE = 1.0
+
+
+class Hints:
+    """Sends wake-ups; where none can be sent the sweep gets the lanes."""
+
+    def __init__(self, publisher: messaging.HintPublisher,
+                 db: db_api.Database) -> None:
+        self._publisher = publisher
+        self._db = db
+        self._silent_until = 0.0
+
+    def send(self, hints: list[dict[str, Any]]) -> None:
+        """Send a batch of wake-ups."""
+        for hint in hints:
+            try:
+                if time.monotonic() < self._silent_until:
+                    self._hand_over(hint)
+                else:
+                    self._publisher.publish(hint)
+            except exception.PublishFailed as exc:
+                LOG.debug('No notifier listens: %s', exc)
+                self._silent_until = time.monotonic() + SILENCE
+                self._hand_over(hint)
+
+    def _hand_over(self, hint: dict[str, Any]) -> None:
+        try:
+            with self._db.writer() as conn:
+                outbox.hand_over(conn, self._db.dialect, hint['lanes'],
+                                 self._db.now())
+        except Exception as exc:
+            if not db_api.is_transient(exc):
+                raise
+            LOG.debug('Lanes wait for the end of their lease: %s', exc)
 
 
 class EvaluatorService(service.Service):
@@ -50,7 +87,10 @@ class EvaluatorService(service.Service):
         db = db_api.Database(conf)
         letters = dead_letter.QueueDeadLetters(
             messaging.get_own_transport(conf))
-        hints = messaging.Batcher('hints', self._hint_sender(), limit=10)
+        hints = messaging.Batcher('hints', Hints(
+            messaging.HintPublisher(
+                messaging.get_hint_transport(conf),
+                conf.notifier.wakeup_topic), db).send, limit=10)
         events = engine.Engine(db, hints.submit, conf.evaluator.wakeup_lease)
         self._committer = committer_mod.Committer(
             events.process, letters, stopping=self.stopping,
@@ -72,11 +112,11 @@ class EvaluatorService(service.Service):
     def close(self) -> None:
         """Commit what was taken, acknowledge it, disconnect."""
         for server in self._servers:
-            server.stop()
+            server.halt()
         for batcher in self._batchers:
             batcher.stop(DRAIN)
         for server in self._servers:
-            server.wait()
+            server.disconnect()
 
     def _listeners(self, on_message: Callable[[Any], None],
                    ) -> list[messaging.BatchServer]:
@@ -125,20 +165,6 @@ class EvaluatorService(service.Service):
         metrics.EVENTS.labels(source=publisher_id.split('.')[0]).inc(
             len(events))
         return events
-
-    def _hint_sender(self) -> Callable[[list[dict[str, Any]]], None]:
-        publisher = messaging.HintPublisher(
-            messaging.get_hint_transport(self._conf),
-            self._conf.notifier.wakeup_topic)
-
-        def send(hints: list[dict[str, Any]]) -> None:
-            for hint in hints:
-                try:
-                    publisher.publish(hint)
-                except exception.PublishFailed as exc:
-                    # Only a hint: the sweep of a notifier finds the lanes.
-                    LOG.debug('Wake-up not sent: %s', exc)
-        return send
 
 
 def _acknowledge(incoming: Any) -> Callable[[BaseException | None], None]:

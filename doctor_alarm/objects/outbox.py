@@ -121,3 +121,15 @@ def store(conn: sa.Connection, dialect: str, *,
           'project_id': lane.project_id, 'action': lane.action,
           'head': lane.head, 'tail': lane.tail, 'due': lane.due,
           'token': lane.token, 'attempts': 0} for lane in lanes])
+
+
+def hand_over(conn: sa.Connection, dialect: str,
+              leased: Iterable[tuple[str, str]], now: int) -> None:
+    """Let the sweep take lanes whose wake-up could not be sent."""
+    lane = models.lane
+    wanted = rows.table(dialect, {'id': 'id', 'token': 'id'})
+    conn.execute(
+        sa.update(lane).where(
+            lane.c.id == wanted.c.id, lane.c.token == wanted.c.token,
+        ).values(due=now, token=sa.null()),
+        {'v': rows.values(sorted(map(tuple, leased)))})
