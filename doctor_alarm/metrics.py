@@ -2,7 +2,13 @@
 """Counters and timings in Prometheus form; names start with doctor_alarm_."""
 from __future__ import annotations
 
+import contextlib
+import errno
+
+from oslo_config import cfg
 import prometheus_client as prom
+
+from doctor_alarm import exception
 
 _STAGES = (.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60)
 
@@ -35,3 +41,40 @@ STAGE = prom.Histogram(
 BATCH = prom.Histogram(
     'doctor_alarm_batch_size', 'Items handled together', ['of'],
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
+
+#: Ports that are tried: one for each worker of a service on a host.
+_PORTS = 64
+
+
+def serve(conf: cfg.ConfigOpts) -> int:
+    """Offer the metrics of this process over HTTP, in a thread.
+
+    :returns: the port, 0 if there is none configured
+    :raises ConfigurationError: it can not listen there
+    """
+    first = conf.metrics.port
+    if not first:
+        return 0
+    for port in range(first, min(first + _PORTS, 65536)):
+        # The port is taken by another worker: the next one.
+        with contextlib.suppress(_Taken):
+            _listen(port, conf.metrics.bind)
+            return port
+    raise exception.ConfigurationError(
+        where='[metrics] port', reason='%d and the next %d are taken' % (
+            first, _PORTS - 1))
+
+
+class _Taken(Exception):
+    pass
+
+
+def _listen(port: int, address: str) -> None:
+    try:
+        prom.start_http_server(port, address)
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            raise _Taken from None
+        raise exception.ConfigurationError(
+            where='[metrics] bind, port',
+            reason=exc.strerror or type(exc).__name__) from None
