@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Third stage: deliveries go out through plugins, in order, until they land.
+
+The way of a delivery, in the order of the modules::
+
+    service     the bus: a wake-up arrives
+    dispatcher  the thread in which the loop runs; takes wake-ups
+    lanes       the loop: load -> wait for a turn -> attempt -> commit -> next
+    receivers   who may be called now
+    plugins     the call, by the scheme of the URL
+    retry       what an outcome means for delivery and lane
+    ledger      the database side: load, commit in groups, sweep
+"""

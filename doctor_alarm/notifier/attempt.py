@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One attempt: a row becomes a delivery, a plugin's call an outcome."""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+import dataclasses
+import json
+import logging
+import time
+from typing import Any
+import urllib.parse
+
+from oslo_config import cfg
+import sqlalchemy as sa
+
+from doctor_alarm import metrics
+from doctor_alarm.notifier import base
+from doctor_alarm.notifier import receivers
+from doctor_alarm.notifier import registry
+from doctor_alarm.notifier import retry
+from doctor_alarm.objects import delivery as delivery_obj
+
+LOG = logging.getLogger(__name__)
+
+#: Characters of a reason that are kept.
+REASON = 500
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Waiting:
+    """A delivery that is loaded; ``committed_at``: from its wake-up."""
+
+    row: sa.Row[Any]
+    committed_at: int | None = None
+
+    @property
+    def sequence(self) -> int:
+        """Its number in the lane."""
+        return int(self.row.sequence)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Done:
+    """An attempt that was made; times in microseconds."""
+
+    waiting: Waiting
+    scheme: str
+    outcome: base.Outcome
+    fired_at: int
+    ended_at: int
+
+    @property
+    def age(self) -> int:
+        """Microseconds since the alarm fired."""
+        return self.ended_at - int(self.waiting.row.created_at)
+
+    def record(self, decision: retry.Decision) -> delivery_obj.Attempt:
+        """Return what of the delivery is to be stored."""
+        return delivery_obj.Attempt(
+            id=self.waiting.row.id, status=decision.status,
+            attempts=self.waiting.row.attempts + 1,
+            last_error=decision.error,
+            committed_at=self.waiting.committed_at, fired_at=self.fired_at,
+            received_at=self.ended_at if self.outcome.answered else None)
+
+
+class Attempts:
+    """Calls plugins; whatever they do, there is an outcome in time."""
+
+    def __init__(self, conf: cfg.ConfigOpts,
+                 plugins: registry.Registry) -> None:
+        self._timeout = conf.notifier.timeout
+        self._plugins = plugins
+        self._told: set[tuple[str, type]] = set()
+
+    async def make(self, waiting: Waiting) -> Done:
+        """Attempt a delivery once."""
+        fired_at = _now()
+        scheme, outcome = await self._outcome(waiting.row)
+        return Done(waiting, scheme, outcome, fired_at, _now())
+
+    async def _outcome(self, row: sa.Row[Any]) -> tuple[str, base.Outcome]:
+        try:
+            action = urllib.parse.urlsplit(row.action)
+        except ValueError:
+            return '', base.Outcome.rejected('the action is not a URL')
+        plugin = self._plugins.get(action.scheme)
+        if plugin is None:
+            return '', base.Outcome.rejected(
+                'no notifier plugin for scheme %.20r' % action.scheme)
+        return action.scheme, await self._call(
+            plugin, _delivery(row, action), action.scheme)
+
+    async def _call(self, plugin: base.Notifier, delivery: base.Delivery,
+                    scheme: str) -> base.Outcome:
+        try:
+            async with asyncio.timeout(self._timeout):
+                outcome = await plugin.deliver(delivery)
+        except TimeoutError:
+            return base.Outcome.retry(
+                'no answer within %g s' % self._timeout, answered=False)
+        except Exception as exc:
+            self._tell(scheme, exc)
+            return base.Outcome.retry(
+                'the notifier plugin failed: %s' % type(exc).__name__)
+        if len(outcome.reason) > REASON or not outcome.reason.isprintable():
+            outcome = dataclasses.replace(
+                outcome, reason=_one_line(outcome.reason))
+        return outcome
+
+    def _tell(self, scheme: str, exc: Exception) -> None:
+        # With the traceback once: it may be so for every delivery.
+        if (scheme, type(exc)) not in self._told:
+            self._told.add((scheme, type(exc)))
+            LOG.error('Notifier plugin %s failed', scheme, exc_info=True)
+
+    def note(self, done: Done, decision: retry.Decision) -> None:
+        """Count an attempt and its stages."""
+        row = done.waiting.row
+        metrics.DELIVERIES.labels(done.scheme, decision.label).inc()
+        if done.outcome.status is base.Status.DELIVERED:
+            _FIRED.observe(max(0, done.fired_at - row.evaluated_at) / 1e6)
+            _RECEIVED.observe(max(0, done.ended_at - done.fired_at) / 1e6)
+        LOG.debug('Delivery %s of alarm %s, message %s: %s %s', row.id,
+                  row.alarm_id, row.message_id, decision.label,
+                  decision.error or '')
+
+
+def receiver_of(row: sa.Row[Any]) -> Hashable:
+    """Return the receiver that a delivery will call."""
+    try:
+        return receivers.key_of(
+            row.project_id, urllib.parse.urlsplit(row.action))
+    except ValueError:
+        return row.project_id, 'invalid'
+
+
+def _delivery(row: sa.Row[Any],
+              action: urllib.parse.SplitResult) -> base.Delivery:
+    return base.Delivery(
+        id=row.id, lane_id=row.lane_id, sequence=row.sequence, action=action,
+        project_id=row.project_id, alarm_id=row.alarm_id,
+        alarm_name=row.alarm_name, severity=row.severity,
+        previous=row.previous, current=row.current, reason=row.reason,
+        resource_id=row.resource_id, message_id=row.message_id,
+        # It may have been purged before an old delivery had its turn.
+        event_json=row.body or json.dumps({'message_id': row.message_id}),
+        attempts=row.attempts, created_at=row.created_at,
+        notified_at=row.notified_at, transformed_at=row.transformed_at,
+        evaluated_at=row.evaluated_at)
+
+
+def _one_line(text: str) -> str:
+    return ' '.join(''.join(
+        c if c.isprintable() else ' ' for c in text[:REASON]).split())
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+_FIRED = metrics.STAGE.labels('fired')
+_RECEIVED = metrics.STAGE.labels('received')

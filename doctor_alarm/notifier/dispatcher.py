@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thread of the notifier, and how wake-ups get into its loop."""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from collections.abc import Mapping
+from concurrent import futures
+import logging
+import threading
+from typing import Any
+
+from oslo_config import cfg
+
+from doctor_alarm.db import api as db_api
+from doctor_alarm import exception
+from doctor_alarm.notifier import attempt
+from doctor_alarm.notifier import lanes as lanes_mod
+from doctor_alarm.notifier import ledger
+from doctor_alarm.notifier import registry
+from doctor_alarm.objects import lane as lane_obj
+
+LOG = logging.getLogger(__name__)
+
+#: Leases that wait to be taken into the loop; more are left to the sweep.
+BACKLOG = 100000
+#: Threads that resolve names; one that hangs shall not keep others waiting.
+RESOLVERS = 32
+
+
+class Dispatcher:
+    """Delivers what wake-ups and its own sweep find.
+
+    Any number of them may work on one database.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, db: db_api.Database,
+                 plugins: registry.Registry | None = None,
+                 on_failure: Callable[[BaseException], None] | None = None,
+                 ) -> None:
+        """Make a dispatcher that does nothing yet.
+
+        :param plugins: default: those that are installed
+        :param on_failure: called in its thread if it ends with an error
+        :raises ConfigurationError: the options contradict each other
+        """
+        if conf.notifier.lease <= 2 * conf.notifier.timeout:
+            raise exception.ConfigurationError(
+                where='[notifier] lease',
+                reason='must be more than twice the timeout')
+        self._plugins = plugins or registry.Registry.load(conf)
+        self._lanes = lanes_mod.Lanes(
+            conf, ledger.Ledger(conf, db),
+            attempt.Attempts(conf, self._plugins))
+        self._on_failure = on_failure
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._backlog = 0
+        self._lock = threading.Lock()
+        self._started: futures.Future[None] = futures.Future()
+        self._thread = threading.Thread(
+            target=self._run, name='notifier', daemon=True)
+
+    def start(self) -> None:
+        """Start; return when the plugins are ready.
+
+        :raises ConfigurationError: one of them can not work as configured
+        """
+        self._thread.start()
+        self._started.result()
+
+    def wake(self, hint: Mapping[str, Any]) -> None:
+        """Take the leases of a wake-up over; from any thread, at once.
+
+        :param hint: ``lanes``: [[lane id, token], ...], ``lease_until`` and
+            ``committed_at`` in microseconds
+        :raises Invalid: it is not of this form
+        """
+        leases = _leases(hint)
+        with self._lock:
+            if self._backlog + len(leases) > BACKLOG:
+                LOG.debug('%d lanes are left to the sweep', len(leases))
+                return
+            self._backlog += len(leases)
+            try:
+                self._loop.call_soon_threadsafe(self._take, leases)
+            except RuntimeError:
+                # The loop is closed: others, or the next start, sweep them.
+                LOG.debug('%d lanes came after the end', len(leases))
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Finish what is under way, give back the rest, and end."""
+        if self._thread.is_alive():
+            try:
+                self._loop.call_soon_threadsafe(self._stop.set)
+            except RuntimeError:
+                LOG.debug('The notifier had ended')
+            self._thread.join(timeout)
+
+    def _take(self, leases: list[lane_obj.Lease]) -> None:
+        with self._lock:
+            self._backlog -= len(leases)
+        self._lanes.wake(leases)
+
+    def _run(self) -> None:
+        loop = self._loop
+        loop.set_default_executor(futures.ThreadPoolExecutor(
+            RESOLVERS, 'notifier-resolve'))
+        try:
+            loop.run_until_complete(self._main())
+        except BaseException as exc:
+            if not self._started.done():
+                self._started.set_exception(exc)
+                return
+            LOG.exception('The notifier ended')
+            if self._on_failure:
+                self._on_failure(exc)
+        finally:
+            loop.close()
+
+    async def _main(self) -> None:
+        await self._plugins.start()
+        try:
+            self._started.set_result(None)
+            await self._lanes.run(self._stop)
+        finally:
+            await self._plugins.stop()
+
+
+def _leases(hint: Mapping[str, Any]) -> list[lane_obj.Lease]:
+    try:
+        until = int(hint['lease_until'])
+        committed_at = int(hint['committed_at'])
+        return [lane_obj.Lease(str(lane_id), str(token), until, committed_at)
+                for lane_id, token in hint['lanes']]
+    except (KeyError, TypeError, ValueError):
+        raise exception.Invalid(reason='malformed wake-up') from None

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop of the notifier: load, wait for a turn, attempt, commit, next.
+
+All of it runs in one event loop; only the ledger's work is in threads. A lane
+is in one place at a time: to be loaded, waiting for its receiver, on the wire
+or waiting for its commit. It is left by a commit, or when its lease is over.
+"""
+from __future__ import annotations
+
+import asyncio
+import collections
+from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from concurrent import futures
+import dataclasses
+import heapq
+import logging
+import time
+from typing import Any
+from typing import TypeVar
+
+from oslo_config import cfg
+import sqlalchemy as sa
+
+from doctor_alarm import metrics
+from doctor_alarm.notifier import attempt as attempt_mod
+from doctor_alarm.notifier import ledger as ledger_mod
+from doctor_alarm.notifier import receivers as receivers_mod
+from doctor_alarm.notifier import retry
+from doctor_alarm.objects import lane as lane_obj
+
+LOG = logging.getLogger(__name__)
+
+#: Lanes that are loaded, or committed, together at most.
+BATCH = 500
+#: Seconds by which a sweep comes after the time for which it was asked.
+LATE = 0.005
+#: Sweeps that are asked for; more retries than that wait for the interval.
+ALARMS = 1000
+
+T = TypeVar('T')
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class Lane:
+    """A lane that this process has a lease of; ``ends``: monotonic."""
+
+    lease: lane_obj.Lease
+    ends: float
+    head: int
+    tail: int
+    failures: int
+    receiver: Hashable
+    waiting: collections.deque[attempt_mod.Waiting]
+    #: Its next deliveries are being loaded.
+    reloading: bool = False
+    #: Another lease has taken its place.
+    stale: bool = False
+
+
+class Lanes:
+    """What one notifier works on."""
+
+    def __init__(self, conf: cfg.ConfigOpts, ledger: ledger_mod.Ledger,
+                 attempts: attempt_mod.Attempts) -> None:
+        self._timeout = conf.notifier.timeout
+        self._interval = conf.notifier.sweep_interval
+        self._ledger = ledger
+        self._attempts = attempts
+        self._policy = retry.Policy(conf)
+        self._receivers: receivers_mod.Receivers[Lane] = (
+            receivers_mod.Receivers(
+                max_calls=conf.notifier.max_concurrency,
+                window=conf.notifier.receiver_concurrency,
+                max_waiting=conf.notifier.max_waiting,
+                pause=self._policy.pause))
+        self._inbox: collections.deque[lane_obj.Lease] = collections.deque()
+        self._held: dict[str, Lane] = {}
+        self._ended: set[str] = set()
+        self._steps: collections.deque[ledger_mod.Step] = collections.deque()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._alarms: list[float] = []
+        self._stopping = False
+        self._to_load = asyncio.Event()
+        self._to_commit = asyncio.Event()
+        self._to_sweep = asyncio.Event()
+        # One thread each: what arrives meanwhile is the next group.
+        self._reader = futures.ThreadPoolExecutor(1, 'notifier-load')
+        self._writer = futures.ThreadPoolExecutor(1, 'notifier-commit')
+
+    def wake(self, leases: Iterable[lane_obj.Lease]) -> None:
+        """Take leases over."""
+        self._inbox.extend(leases)
+        self._to_load.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until told to stop; then finish what is under way."""
+        tasks = [asyncio.create_task(work()) for work in (
+            self._load_always, self._commit_always, self._sweep_always)]
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait(
+                [*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            await self._finish(tasks)
+
+    async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
+        self._stopping = True
+        self._ledger.stopping()
+        loader, committer, sweeper = tasks
+        self._to_load.set()
+        self._to_sweep.set()
+        await asyncio.wait([loader, sweeper])
+        for lane in self._receivers.clear():
+            self._give_back(lane, 0)
+        for lease in ledger_mod.distinct(self._inbox).values():
+            self._commit(ledger_mod.Step(lease.lane_id, lease.token, pause=0))
+        self._inbox.clear()
+        if self._calls:
+            await asyncio.wait(self._calls)
+        self._to_commit.set()
+        await asyncio.wait([committer])
+        self._reader.shutdown(wait=False)
+        self._writer.shutdown(wait=False)
+        for task in tasks:
+            task.result()
+
+    # Loading
+
+    async def _load_always(self) -> None:
+        while not self._stopping:
+            await self._to_load.wait()
+            self._to_load.clear()
+            while (self._inbox and not self._stopping
+                   and self._receivers.room > 0):
+                await self._load()
+
+    async def _load(self) -> None:
+        count = min(BATCH, len(self._inbox))
+        batch = ledger_mod.distinct(
+            self._inbox.popleft() for _ in range(count))
+        self._ended.clear()
+        try:
+            found = await self._in_thread(
+                self._reader, self._ledger.load, list(batch.values()))
+        except Exception:
+            # The leases end, and the sweep finds the lanes.
+            LOG.exception('Could not load %d lanes', len(batch))
+            return
+        for loaded in found:
+            self._take(loaded)
+            batch.pop(loaded.lease.lane_id)
+        for lost in batch.values():
+            held = self._held.get(lost.lane_id)
+            if held is not None and held.lease.token == lost.token:
+                self._forget(held)
+        self._start_calls()
+
+    def _take(self, loaded: ledger_mod.Loaded) -> None:
+        lease = loaded.lease
+        held = self._held.get(lease.lane_id)
+        if held is not None:
+            if held.lease.token != lease.token:
+                held.stale = True
+            elif not held.reloading:
+                return      # the same wake-up came twice
+        elif lease.token in self._ended:
+            return          # and its work was done in the meantime
+        first = loaded.rows[0]
+        lane = Lane(
+            lease, loaded.ends, first.head, first.tail, first.lane_attempts,
+            None, collections.deque())
+        self._held[lease.lane_id] = lane
+        if first.id is None:
+            # A gap, left by somebody who deleted rows.
+            self._commit(ledger_mod.Step(
+                lease.lane_id, lease.token,
+                min(first.head + ledger_mod.AHEAD, first.tail + 1)))
+            return
+        lane.waiting.extend(
+            attempt_mod.Waiting(row, _committed_at(row, lease))
+            for row in loaded.rows)
+        lane.receiver = attempt_mod.receiver_of(first)
+        self._place(lane)
+
+    def _place(self, lane: Lane) -> None:
+        if self._stopping:
+            self._give_back(lane, 0)
+            return
+        pause = self._receivers.offer(
+            lane.receiver, lane, time.monotonic())
+        if pause is not None:
+            self._give_back(lane, self._policy.vary(pause))
+
+    def _give_back(self, lane: Lane, pause: float) -> None:
+        self._commit(ledger_mod.Step(
+            lane.lease.lane_id, lane.lease.token, pause=pause,
+            attempts=lane.failures))
+
+    # Calling
+
+    def _start_calls(self) -> None:
+        if self._stopping:
+            return
+        for call in self._receivers.start(time.monotonic()):
+            task = asyncio.create_task(self._call(call))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+        if self._inbox and self._receivers.room > 0:
+            self._to_load.set()
+
+    async def _call(self, call: receivers_mod.Call[Lane]) -> None:
+        lane = call.item
+        answered = None
+        try:
+            answered = await self._attempt(lane)
+        finally:
+            for other in self._receivers.done(
+                    call, answered, time.monotonic()):
+                self._give_back(other, self._closed_for(other))
+            self._start_calls()
+
+    async def _attempt(self, lane: Lane) -> bool | None:
+        if lane.stale or lane.ends - time.monotonic() < self._timeout:
+            # Somebody else may begin before we would have ended.
+            self._forget(lane)
+            return None
+        waiting = lane.waiting.popleft()
+        done = await self._attempts.make(waiting)
+        failures = lane.failures + 1
+        decision = self._policy.decide(done.outcome, failures, done.age)
+        self._attempts.note(done, decision)
+        step = ledger_mod.Step(
+            lane.lease.lane_id, lane.lease.token,
+            attempt=done.record(decision))
+        if decision.pause is None:
+            step.head = waiting.sequence + 1
+            lane.failures = 0
+            step.pause = 0 if self._stopping else None
+        else:
+            step.attempts = failures
+            step.pause = max(decision.pause, self._closed_for(lane))
+        self._commit(step)
+        return done.outcome.answered
+
+    def _closed_for(self, lane: Lane) -> float:
+        return self._policy.vary(self._receivers.closed_for(
+            lane.receiver, time.monotonic()))
+
+    # Committing
+
+    def _commit(self, step: ledger_mod.Step) -> None:
+        self._steps.append(step)
+        self._to_commit.set()
+
+    async def _commit_always(self) -> None:
+        while self._steps or not (self._stopping and not self._calls):
+            await self._to_commit.wait()
+            self._to_commit.clear()
+            while self._steps:
+                count = min(BATCH, len(self._steps))
+                batch = [self._steps.popleft() for _ in range(count)]
+                await self._commit_batch(batch)
+                self._start_calls()
+
+    async def _commit_batch(self, steps: Sequence[ledger_mod.Step]) -> None:
+        try:
+            committed = await self._in_thread(
+                self._writer, self._ledger.commit, steps)
+        except Exception:
+            if len(steps) > 1:
+                # One of them is the culprit, the others need not suffer.
+                middle = len(steps) // 2
+                await self._commit_batch(steps[:middle])
+                await self._commit_batch(steps[middle:])
+                return
+            LOG.exception('Could not store the outcome of lane %s',
+                          steps[0].lane_id)
+            self._left(steps[0])
+            return
+        for step, ours in zip(steps, committed.ours, strict=True):
+            if ours:
+                self._go_on(step, committed)
+            else:
+                self._left(step)
+
+    def _left(self, step: ledger_mod.Step) -> None:
+        lane = self._held.get(step.lane_id)
+        if lane is not None and lane.lease.token == step.token:
+            self._forget(lane)
+        if step.pause is not None:
+            self._sweep_in(step.pause)
+
+    def _go_on(self, step: ledger_mod.Step,
+               committed: ledger_mod.Committed) -> None:
+        lane = self._held.get(step.lane_id)
+        if lane is None or lane.lease.token != step.token:
+            return
+        lane.ends = committed.ends
+        if self._stopping:
+            self._give_back(lane, 0)
+        elif lane.waiting:
+            self._place(lane)
+        else:
+            lane.reloading = True
+            self.wake([dataclasses.replace(
+                lane.lease, until=committed.until, committed_at=None)])
+
+    def _forget(self, lane: Lane) -> None:
+        if self._held.get(lane.lease.lane_id) is lane:
+            del self._held[lane.lease.lane_id]
+        self._ended.add(lane.lease.token)
+
+    # Sweeping
+
+    def _sweep_in(self, seconds: float) -> None:
+        at = time.monotonic() + seconds + LATE
+        if seconds < self._interval * 20 and len(self._alarms) < ALARMS:
+            heapq.heappush(self._alarms, at)
+            if self._alarms[0] == at:
+                self._to_sweep.set()
+
+    async def _sweep_always(self) -> None:
+        regular = time.monotonic()
+        while not self._stopping:
+            now = time.monotonic()
+            next_at = min([regular, *self._alarms[:1]])
+            if now < next_at:
+                try:
+                    async with asyncio.timeout(next_at - now):
+                        await self._to_sweep.wait()
+                    self._to_sweep.clear()
+                except TimeoutError:
+                    pass
+                continue
+            while self._alarms and self._alarms[0] <= now:
+                heapq.heappop(self._alarms)
+            full = await self._sweep()
+            if now >= regular and not full:
+                regular = time.monotonic() + self._interval
+
+    async def _sweep(self) -> bool:
+        self._receivers.forget(time.monotonic())
+        limit = min(BATCH, self._receivers.room - len(self._inbox))
+        if limit <= 0:
+            return False
+        try:
+            leases = await self._in_thread(
+                self._reader, self._ledger.sweep, limit)
+        except Exception:
+            LOG.exception('Could not sweep')
+            return False
+        if leases:
+            metrics.BATCH.labels('swept lanes').observe(len(leases))
+            self.wake(leases)
+        return len(leases) == limit
+
+    @staticmethod
+    async def _in_thread(pool: futures.Executor, work: Callable[..., T],
+                         *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(
+            pool, work, *args)
+
+
+def _committed_at(row: sa.Row[Any], lease: lane_obj.Lease) -> int | None:
+    # Later deliveries came with another commit, which sent no wake-up.
+    if lease.committed_at and row.created_at <= lease.committed_at:
+        return lease.committed_at
+    return None

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The database side of the lanes: load, commit in groups, sweep.
+
+The functions block; the loop calls them in threads.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+import dataclasses
+import itertools
+import logging
+import time
+from typing import TypeVar
+
+from oslo_config import cfg
+import sqlalchemy as sa
+
+from doctor_alarm.db import api as db_api
+from doctor_alarm import metrics
+from doctor_alarm.objects import delivery as delivery_obj
+from doctor_alarm.objects import lane as lane_obj
+
+LOG = logging.getLogger(__name__)
+
+#: Deliveries of one lane that are read at once.
+AHEAD = 10
+#: Seconds between attempts of a transaction, first and last.
+PAUSE = (0.02, 1.0)
+#: Seconds without a sweep after the database was away, so that every
+#: notifier can commit what it knows before others take its lanes. More than
+#: the longest pause.
+GRACE = 3.0
+#: Seconds that a stopping notifier waits for a database that is away.
+PATIENCE = 5.0
+
+T = TypeVar('T')
+
+
+@dataclasses.dataclass(slots=True)
+class Step:
+    """A change of a leased lane that waits for its commit.
+
+    ``head``: None leaves it as it is. ``pause``: seconds after which the
+    sweep may take the lane; None: it is kept, or freed if nothing waits.
+    """
+
+    lane_id: str
+    token: str
+    head: int | None = None
+    pause: float | None = None
+    attempts: int = 0
+    attempt: delivery_obj.Attempt | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class Loaded:
+    """A leased lane and the first of what waits; ``ends``: monotonic."""
+
+    lease: lane_obj.Lease
+    ends: float
+    rows: list[sa.Row[tuple[object, ...]]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Committed:
+    """What became of lanes: ``ours`` is true for those that are kept.
+
+    Their lease ends at ``until`` (microseconds, the database's clock), that
+    is ``ends`` in monotonic seconds.
+    """
+
+    ours: list[bool]
+    until: int
+    ends: float
+
+
+class Ledger:
+    """Transactions of the notifier."""
+
+    def __init__(self, conf: cfg.ConfigOpts, db: db_api.Database) -> None:
+        self._db = db
+        self._lease = conf.notifier.lease
+        self._timeout = conf.notifier.timeout
+        self._trouble_until = float('-inf')
+        self._give_up_at = float('inf')
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether the database was away a moment ago."""
+        return time.monotonic() < self._trouble_until
+
+    def stopping(self) -> None:
+        """Do not wait for long any more for a database that is away."""
+        self._give_up_at = time.monotonic() + PATIENCE
+
+    def load(self, leases: Sequence[lane_obj.Lease]) -> list[Loaded]:
+        """Read what waits in lanes, in one query; leave out the lost ones."""
+        return self._retried('load', lambda: self._load(leases))
+
+    def commit(self, steps: Sequence[Step]) -> Committed:
+        """Store what has happened, in one transaction.
+
+        A step whose lease is lost changes nothing.
+        """
+        return self._retried('commit', lambda: self._commit(steps))
+
+    def sweep(self, limit: int) -> list[lane_obj.Lease]:
+        """Lease lanes that nobody works on; none while there is trouble."""
+        if self.in_trouble:
+            return []
+        try:
+            return self._sweep(limit)
+        except Exception as exc:
+            if not db_api.is_transient(exc):
+                raise
+            self._note_trouble('sweep', exc)
+            return []
+
+    def _load(self, leases: Sequence[lane_obj.Lease]) -> list[Loaded]:
+        offset = time.monotonic() - self._db.now() / 1e6
+        soonest = time.monotonic() + self._timeout
+        alive = {lease.lane_id: lease for lease in leases
+                 if lease.until / 1e6 + offset > soonest}
+        if not alive:
+            return []
+        with self._db.reader() as conn:
+            found = delivery_obj.waiting(
+                conn, self._db.dialect, alive.values(), AHEAD)
+        return [
+            Loaded(alive[lane_id], alive[lane_id].until / 1e6 + offset,
+                   list(rows))
+            for lane_id, rows in itertools.groupby(
+                found, key=lambda row: str(row.lane_id))]
+
+    def _commit(self, steps: Sequence[Step]) -> Committed:
+        dialect = self._db.dialect
+        now = self._db.now()
+        ends = time.monotonic() + self._lease
+        until = now + int(self._lease * 1e6)
+        with self._db.writer() as conn:
+            held = lane_obj.lock(conn, dialect, (s.lane_id for s in steps))
+            ours: list[bool] = []
+            states: list[lane_obj.State] = []
+            attempts: list[delivery_obj.Attempt] = []
+            for step in steps:
+                row = held.get(step.lane_id)
+                if row is None or row.token != step.token:
+                    ours.append(False)
+                    continue
+                state = _state(step, row.head, row.tail, now, until)
+                ours.append(state.token is not None)
+                states.append(state)
+                if step.attempt is not None:
+                    attempts.append(step.attempt)
+            delivery_obj.store(conn, dialect, attempts)
+            lane_obj.store(conn, dialect, states)
+        metrics.BATCH.labels('deliveries').observe(len(steps))
+        return Committed(ours, until, ends)
+
+    def _sweep(self, limit: int) -> list[lane_obj.Lease]:
+        now = self._db.now()
+        with self._db.reader() as conn:
+            if not lane_obj.any_due(conn, now):
+                return []
+        with self._db.writer() as conn:
+            return lane_obj.take_due(
+                conn, self._db.dialect, now=now,
+                until=now + int(self._lease * 1e6), limit=limit)
+
+    def _retried(self, what: str, work: Callable[[], T]) -> T:
+        pause = PAUSE[0]
+        for failures in itertools.count(1):
+            try:
+                return work()
+            except Exception as exc:
+                if (not db_api.is_transient(exc)
+                        or time.monotonic() > self._give_up_at):
+                    raise
+                metrics.RETRIES.labels('notifier_' + what).inc()
+                if failures > 1:
+                    # A deadlock is over at the second attempt.
+                    self._note_trouble(what, exc)
+            time.sleep(pause)
+            pause = min(pause * 2, PAUSE[1])
+        raise AssertionError
+
+    def _note_trouble(self, what: str, exc: Exception) -> None:
+        if not self.in_trouble:
+            LOG.warning('The database does not take the %s of deliveries, '
+                        'trying on: %s', what, type(exc).__name__)
+        self._trouble_until = time.monotonic() + GRACE
+
+
+def _state(step: Step, head: int, tail: int, now: int,
+           until: int) -> lane_obj.State:
+    if step.head is not None:
+        head = step.head
+    if head > tail:
+        # Nothing came in the meantime: the next one leases it again.
+        return lane_obj.State(step.lane_id, head, None, None, 0)
+    if step.pause is not None:
+        due = now + int(step.pause * 1e6)
+        return lane_obj.State(step.lane_id, head, due, None, step.attempts)
+    return lane_obj.State(step.lane_id, head, until, step.token, 0)
+
+
+def distinct(leases: Iterable[lane_obj.Lease],
+             ) -> dict[str, lane_obj.Lease]:
+    """Return the last lease of each lane."""
+    return {lease.lane_id: lease for lease in leases}

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may be called now: no receiver takes the turns of another one.
+
+A receiver is a host and port as one project uses it. The number of calls
+under way to it grows by one with each answer; one that is not reached gets a
+single call at a time, with growing pauses. Receivers share what is free: each
+may take a quarter of the free calls, so that a newcomer always finds some,
+however many hang. No I/O and no clock: times come in as parameters.
+"""
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from collections.abc import Hashable
+import dataclasses
+from typing import Generic
+from typing import TypeVar
+import urllib.parse
+
+Item = TypeVar('Item')
+
+#: Calls under way to a receiver of which nothing is known yet.
+INITIAL = 4
+#: Part of the free calls that one receiver may take.
+SHARE = 4
+#: Part of all calls that receivers which are not reached may take together.
+PROBES = 4
+#: Seconds for which the failures of a receiver are remembered after a pause.
+MEMORY = 120.0
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Receiver(Generic[Item]):
+    key: Hashable
+    since: float
+    window: int = INITIAL
+    active: int = 0
+    answers: int = 0
+    failures: int = 0
+    failed_at: float = float('-inf')
+    closed_until: float = float('-inf')
+    listed: bool = False
+    queue: collections.deque[Item] = dataclasses.field(
+        default_factory=collections.deque)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Call(Generic[Item]):
+    """A turn: it lasts until it is given to :meth:`Receivers.done`."""
+
+    item: Item
+    receiver: _Receiver[Item]
+    started: float
+    probe: bool
+
+
+class Receivers(Generic[Item]):
+    """Queues of items that wait for a call of their receiver."""
+
+    def __init__(self, *, max_calls: int, window: int, max_waiting: int,
+                 pause: Callable[[int], float]) -> None:
+        """Set the bounds.
+
+        :param max_calls: calls under way, overall
+        :param window: calls under way to one receiver
+        :param max_waiting: items in the queues, overall
+        :param pause: seconds after the n-th call that was not answered
+        """
+        self._max_calls = max_calls
+        self._max_probes = max(1, max_calls // PROBES)
+        self._window = window
+        self._max_waiting = max_waiting
+        self._pause = pause
+        self._receivers: dict[Hashable, _Receiver[Item]] = {}
+        self._ready: collections.deque[_Receiver[Item]] = collections.deque()
+        self._suspects: collections.deque[_Receiver[Item]] = (
+            collections.deque())
+        self.active = 0
+        self.waiting = 0
+        self._probes = 0
+
+    @property
+    def room(self) -> int:
+        """How many more items may wait."""
+        return self._max_waiting - self.waiting
+
+    def offer(self, key: Hashable, item: Item, now: float) -> float | None:
+        """Queue an item; return None, or after how many seconds to retry."""
+        receiver = self._receivers.get(key)
+        if receiver is None:
+            receiver = self._receivers[key] = _Receiver(key, now)
+        if receiver.closed_until > now:
+            return receiver.closed_until - now
+        if len(receiver.queue) >= max(1, self.room):
+            elapsed = max(now - receiver.since, 0.1)
+            rate = max(receiver.answers / elapsed, 1.0)
+            return max(1.0, len(receiver.queue) / rate)
+        receiver.queue.append(item)
+        self.waiting += 1
+        self._list(receiver)
+        return None
+
+    def start(self, now: float) -> list[Call[Item]]:
+        """Return the calls that may start now, receivers in turn."""
+        calls: list[Call[Item]] = []
+        while self._ready and self.active < self._max_calls:
+            receiver = self._ready.popleft()
+            if receiver.failures:
+                self._suspects.append(receiver)
+            else:
+                self._start(receiver, now, calls)
+        while (self._suspects and self._probes < self._max_probes
+               and self.active < self._max_calls):
+            self._start(self._suspects.popleft(), now, calls)
+        return calls
+
+    def done(self, call: Call[Item], answered: bool | None, now: float,
+             ) -> list[Item]:
+        """End a call; return the items that have to wait elsewhere.
+
+        :param answered: None: there was no call after all
+        """
+        receiver = call.receiver
+        receiver.active -= 1
+        self.active -= 1
+        self._probes -= call.probe
+        excess: list[Item] = []
+        if answered:
+            if receiver.failures and receiver in self._suspects:
+                self._suspects.remove(receiver)
+                receiver.listed = False
+            receiver.failures = 0
+            receiver.answers += 1
+            receiver.closed_until = float('-inf')
+            receiver.window = min(receiver.window + 1, self._window)
+        elif answered is False and call.started >= receiver.failed_at:
+            excess = self._failed(receiver, now)
+        self._list(receiver)
+        self._drop_if_idle(receiver, now)
+        return excess
+
+    def closed_for(self, key: Hashable, now: float) -> float:
+        """Return for how many seconds a receiver is not called at all."""
+        receiver = self._receivers.get(key)
+        return max(0.0, receiver.closed_until - now) if receiver else 0.0
+
+    def clear(self) -> list[Item]:
+        """Empty the queues and return what was in them."""
+        items: list[Item] = []
+        for receiver in self._receivers.values():
+            items.extend(receiver.queue)
+            receiver.queue.clear()
+        self.waiting = 0
+        return items
+
+    def forget(self, now: float) -> None:
+        """Forget receivers that nobody has called for a while."""
+        for receiver in list(self._receivers.values()):
+            self._drop_if_idle(receiver, now)
+
+    def _failed(self, receiver: _Receiver[Item], now: float) -> list[Item]:
+        # Calls that were under way at the failure do not count: they say
+        # nothing new, and a single lost one is not yet a reason to pause.
+        receiver.failures += 1
+        receiver.failed_at = now
+        receiver.window = 1
+        if receiver.failures == 1:
+            return []
+        receiver.closed_until = now + self._pause(receiver.failures - 1)
+        excess = list(receiver.queue)
+        receiver.queue.clear()
+        self.waiting -= len(excess)
+        return excess
+
+    def _start(self, receiver: _Receiver[Item], now: float,
+               calls: list[Call[Item]]) -> None:
+        receiver.listed = False
+        if not receiver.queue or not self._may_start(receiver):
+            return
+        probe = receiver.failures > 0
+        calls.append(Call(receiver.queue.popleft(), receiver, now, probe))
+        receiver.active += 1
+        self.active += 1
+        self.waiting -= 1
+        self._probes += probe
+        self._list(receiver)
+
+    def _may_start(self, receiver: _Receiver[Item]) -> bool:
+        if receiver.failures:
+            return receiver.active < 1
+        free = self._max_calls - self.active
+        return receiver.active < min(
+            receiver.window, max(1, free // SHARE))
+
+    def _list(self, receiver: _Receiver[Item]) -> None:
+        # One that may not start now has a call under way, and is looked at
+        # again when that ends.
+        if (not receiver.listed and receiver.queue
+                and self._may_start(receiver)):
+            receiver.listed = True
+            (self._suspects if receiver.failures else self._ready).append(
+                receiver)
+
+    def _drop_if_idle(self, receiver: _Receiver[Item], now: float) -> None:
+        if receiver.queue or receiver.active or receiver.listed:
+            return
+        if (not receiver.failures
+                or now > max(receiver.closed_until, receiver.failed_at)
+                + MEMORY):
+            self._receivers.pop(receiver.key, None)
+
+
+def key_of(project_id: str, action: urllib.parse.SplitResult) -> Hashable:
+    """Return the receiver of an action as one project uses it.
+
+    :raises ValueError: the port is not a number
+    """
+    port = action.port or _PORTS.get(action.scheme, 0)
+    return project_id, action.scheme, action.hostname or '', port
+
+
+_PORTS = {'http': 80, 'https': 443}

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The notifier as a worker: listens for wake-ups, sweeps, delivers."""
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from oslo_config import cfg
+import oslo_messaging
+
+from doctor_alarm.db import api as db_api
+from doctor_alarm import exception
+from doctor_alarm import messaging
+from doctor_alarm import metrics
+from doctor_alarm.notifier import dispatcher
+from doctor_alarm import service
+
+LOG = logging.getLogger(__name__)
+
+
+class NotifierService(service.Service):
+    """Works without the bus as well, if later: the sweep finds everything."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__()
+        self._conf = conf
+        self._db: db_api.Database | None = None
+        self._dispatcher: dispatcher.Dispatcher | None = None
+        self._server: messaging.BatchServer | None = None
+
+    def open(self) -> None:
+        """Start to deliver, then to listen."""
+        metrics.serve(self._conf)
+        self._db = db_api.Database(self._conf)
+        self._dispatcher = dispatcher.Dispatcher(
+            self._conf, self._db, on_failure=self._failed)
+        self._dispatcher.start()
+        self._server = messaging.BatchServer(
+            messaging.get_hint_transport(self._conf),
+            [oslo_messaging.Target(
+                exchange=messaging.HINT_EXCHANGE,
+                topic=self._conf.notifier.wakeup_topic)],
+            self._on_message, priorities=['sample'])
+        self._server.start()
+        LOG.info('The notifier listens')
+
+    def close(self) -> None:
+        """Take no wake-ups, finish what is under way, give back the rest."""
+        if self._server is not None:
+            self._server.halt()
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+        if self._server is not None:
+            self._server.disconnect()
+        if self._db is not None:
+            self._db.dispose()
+
+    def _failed(self, exc: BaseException) -> None:
+        self._failure = exc
+        self._ended.set()
+
+    def _on_message(self, incoming: Any) -> None:
+        try:
+            assert self._dispatcher is not None     # noqa: S101
+            self._dispatcher.wake(incoming.message['payload'])
+        except (exception.Invalid, KeyError, TypeError):
+            LOG.warning('A malformed wake-up was ignored')
+        finally:
+            # It is a hint: what was not taken is found by the sweep.
+            incoming.acknowledge()

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lanes as the notifier uses them: lock, move on, free, lease again.
+
+``head`` is the sequence number of the next delivery, ``tail`` that of the
+last one; nothing waits when ``head`` is greater than ``tail``.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+import dataclasses
+import functools
+from typing import Any
+import uuid
+
+import sqlalchemy as sa
+
+from doctor_alarm.db import models
+from doctor_alarm.db import rows
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a lane until a time of the database's clock.
+
+    ``committed_at``: when the evaluator had committed what it woke the
+    notifier for; both in microseconds.
+    """
+
+    lane_id: str
+    token: str
+    until: int
+    committed_at: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class State:
+    """What of a lane changes. ``due`` empty: idle, nothing waits."""
+
+    id: str
+    head: int
+    due: int | None
+    token: str | None
+    attempts: int
+
+
+def lock(conn: sa.Connection, dialect: str, ids: Iterable[str],
+         ) -> dict[str, sa.Row[Any]]:
+    """Lock lanes in the order of their ids; return id, token, head, tail."""
+    found = conn.execute(
+        _lock(dialect), {'v': rows.values([(i,) for i in sorted(set(ids))])})
+    return {row.id: row for row in found}
+
+
+def store(conn: sa.Connection, dialect: str,
+          states: Sequence[State]) -> None:
+    """Store the states of lanes that this transaction has locked."""
+    if states:
+        conn.execute(_store(dialect), {'v': rows.values(
+            (s.id, s.head, s.due, s.token, s.attempts) for s in states)})
+
+
+def any_due(conn: sa.Connection, now: int) -> bool:
+    """Whether the sweep would find something; locks nothing."""
+    lane = models.lane
+    return conn.execute(
+        sa.select(lane.c.id).where(lane.c.due <= now).limit(1)
+    ).first() is not None
+
+
+def take_due(conn: sa.Connection, dialect: str, *, now: int, until: int,
+             limit: int) -> list[Lease]:
+    """Lease the lanes that are due, longest first, to the caller.
+
+    Those that somebody else has locked are his.
+    """
+    lane = models.lane
+    found = conn.execute(
+        sa.select(lane.c.id, lane.c.head, lane.c.attempts)
+        .where(lane.c.due <= now).order_by(lane.c.due).limit(limit)
+        .with_for_update(skip_locked=True)).all()
+    leased = [State(row.id, row.head, until, str(uuid.uuid4()), row.attempts)
+              for row in found]
+    store(conn, dialect, leased)
+    return [Lease(s.id, str(s.token), until) for s in leased]
+
+
+@functools.cache
+def _lock(dialect: str) -> sa.Select[Any]:
+    lane = models.lane
+    wanted = rows.table(dialect, {'id': 'id'})
+    return sa.select(
+        lane.c.id, lane.c.token, lane.c.head, lane.c.tail,
+    ).select_from(wanted.join(lane, lane.c.id == wanted.c.id)).order_by(
+        lane.c.id).with_for_update(of=lane).prefix_with(
+            # The locks come in the order in which the join reads.
+            'STRAIGHT_JOIN', dialect='mysql').prefix_with(
+                'STRAIGHT_JOIN', dialect='mariadb')
+
+
+@functools.cache
+def _store(dialect: str) -> sa.Update:
+    lane = models.lane
+    new = rows.table(dialect, {
+        'id': 'id', 'head': 'int', 'due': 'int', 'token': 'id',
+        'attempts': 'int'})
+    return sa.update(lane).where(lane.c.id == new.c.id).values(
+        head=new.c.head, due=new.c.due, token=new.c.token,
+        attempts=new.c.attempts)

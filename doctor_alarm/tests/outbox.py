@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deliveries as an evaluator leaves them, and what became of them."""
+
+import time
+import uuid
+
+import sqlalchemy as sa
+
+from doctor_alarm.db import models
+from doctor_alarm import event
+from doctor_alarm.objects import outbox
+
+
+def an_event(vm='vm1', traits=None):
+    now = event.from_us(time.time_ns() // 1000)
+    return event.build(
+        message_id=str(uuid.uuid4()), event_type='compute.instance.update',
+        generated=now, received=now, publisher_id='nova', project_id='p1',
+        traits=traits or {'instance_id': vm, 'state': 'error'})
+
+
+class Outbox:
+    """Writes lanes and deliveries through the evaluator's own statements."""
+
+    def __init__(self, db, lease=15.0):
+        self.db = db
+        self.lease = lease
+
+    def lane(self, action, alarm_id=None, project_id='p1'):
+        """A lane that is not stored yet."""
+        alarm_id = alarm_id or str(uuid.uuid4())
+        return outbox.Lane(
+            id=outbox.lane_id(alarm_id, action), alarm_id=alarm_id,
+            project_id=project_id, action=action)
+
+    def fire(self, *lanes, times=1, event=None, created_at=None, **values):
+        """Append deliveries to each lane, in one transaction.
+
+        :returns: the wake-up, which names the lanes that were idle
+        """
+        event = event or an_event()
+        now = created_at or time.time_ns() // 1000
+        until = self.db.now() + int(self.lease * 1e6)
+        with self.db.writer() as conn:
+            locked = outbox.lanes(conn, lanes)
+            deliveries = [
+                _row(lane, lane.append(until), event, now) | values
+                for lane in locked.values() for _ in range(times)]
+            outbox.store(
+                conn, self.db.dialect, changes=[], deliveries=deliveries,
+                events={event.message_id: event}, lanes=locked.values(),
+                now=now)
+        hint = {'lanes': [[lane.id, lane.token] for lane in locked.values()
+                          if lane.leased],
+                'lease_until': until,
+                'committed_at': time.time_ns() // 1000}
+        for lane in locked.values():
+            lane.leased = False
+        return hint
+
+    def expire(self):
+        """Let all leases and pauses end now."""
+        with self.db.writer() as conn:
+            conn.execute(sa.update(models.lane).where(
+                models.lane.c.due.is_not(None)).values(due=self.db.now() - 1))
+
+    def lanes(self):
+        return self._all(models.lane, models.lane.c.id)
+
+    def deliveries(self):
+        return self._all(models.delivery, models.delivery.c.lane_id,
+                         models.delivery.c.sequence)
+
+    def statuses(self):
+        return [row.status for row in self.deliveries()]
+
+    def idle(self):
+        """Whether no lane waits for anything."""
+        with self.db.reader() as conn:
+            return conn.execute(sa.select(models.lane.c.id).where(
+                models.lane.c.due.is_not(None)).limit(1)).first() is None
+
+    def waiting(self):
+        with self.db.reader() as conn:
+            return conn.execute(
+                sa.select(sa.func.count()).select_from(models.delivery)
+                .where(models.delivery.c.status == 'pending')).scalar_one()
+
+    def _all(self, table, *order):
+        with self.db.reader() as conn:
+            return conn.execute(sa.select(table).order_by(*order)).all()
+
+
+def _row(lane, sequence, event, now):
+    return {
+        'id': str(uuid.uuid4()), 'lane_id': lane.id, 'sequence': sequence,
+        'alarm_id': lane.alarm_id, 'message_id': event.message_id,
+        'project_id': lane.project_id, 'alarm_name': 'vm down',
+        'severity': 'critical', 'previous': 'ok', 'current': 'alarm',
+        'reason': 'Event <id=%s> hits the query' % event.message_id,
+        'resource_id': event.resource_id, 'status': 'pending', 'attempts': 0,
+        'created_at': now, 'notified_at': event.generated_us,
+        'transformed_at': event.transformed_at, 'evaluated_at': now}
