@@ -119,7 +119,8 @@ venv_create() {
         { "$python" -m venv --without-pip --prompt "$2" "$1" 2>/dev/null &&
             pip_from_elsewhere "$1"; } ||
             stop "Python cannot make environments here; please install" \
-                "what it needs: apt-get install ${package##*/}${also:+ $also}"
+                "what it needs: apt-get install --no-install-recommends" \
+                "${package##*/}${also:+ $also}"
     fi
 }
 
