@@ -90,21 +90,23 @@ class Committer:
         if not events:
             return
         try:
-            self._retrying('commit', lambda: self._process(events))
+            return self._retrying('commit', lambda: self._process(events))
         except Abandoned:
             raise
         except Exception as exc:
             if len(events) == 1:
-                LOG.warning('Event %s can not be evaluated, put aside: %s',
-                            events[0].message_id, exc, exc_info=True)
-                self.put_aside(events[0].message_id,
-                               '%s: %s' % (type(exc).__name__, exc),
-                               [events[0].to_wire()])
-                return
-            # One of them is the culprit; halving finds it.
-            middle = len(events) // 2
-            self._apply(events[:middle])
-            self._apply(events[middle:])
+                return self._put_aside_event(events[0], exc)
+        # One of them is the culprit; halving finds it.
+        middle = len(events) // 2
+        self._apply(events[:middle])
+        self._apply(events[middle:])
+
+    def _put_aside_event(self, event: event_mod.Event,
+                         exc: Exception) -> None:
+        LOG.warning('Event %s can not be evaluated, put aside: %s',
+                    event.message_id, exc, exc_info=True)
+        self.put_aside(event.message_id, '%s: %s' % (
+            type(exc).__name__, exc), [event.to_wire()])
 
     def put_aside(self, message_id: str, reason: str, body: Any) -> None:
         """Store a dead letter, however long that takes.

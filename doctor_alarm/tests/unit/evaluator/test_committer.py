@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import datetime
+import threading
+
+from oslo_db import exception as db_exc
+
+from doctor_alarm.evaluator import committer
+from doctor_alarm import event
+from doctor_alarm import exception
+from doctor_alarm.tests import base
+
+NOW = datetime.datetime.now(datetime.timezone.utc)
+
+
+def an_event(message_id, days=0):
+    return event.build(
+        message_id=message_id, event_type='t', traits={}, received=NOW,
+        generated=NOW - datetime.timedelta(days=days))
+
+
+class Letters:
+    def __init__(self, failures=0):
+        self.failures = failures
+        self.kept = []
+
+    def put(self, reason, message_id, source, body):
+        if self.failures:
+            self.failures -= 1
+            raise exception.PublishFailed(topic='t', reason='away')
+        self.kept.append((message_id, reason))
+
+
+class TestCommitter(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.stopping = threading.Event()
+        self.letters = Letters()
+        self.committed = []
+        self.done = []
+
+    def commit(self, *message_ids, process=None, events=None):
+        driver = committer.Committer(
+            process or self.process, self.letters, stopping=self.stopping,
+            retry_max=0.01, max_event_age=86400, source='s')
+        driver.commit([
+            committer.Item([e], self.done.append)
+            for e in events or [an_event(m) for m in message_ids]])
+
+    def process(self, events):
+        self.committed += [e.message_id for e in events]
+
+    def failing(self, *errors):
+        pending = list(errors)
+
+        def process(events):
+            if pending:
+                raise pending.pop(0)
+            self.process(events)
+        return process
+
+    def test_all_events_of_a_batch_in_one_call_then_acknowledged(self):
+        calls = []
+        self.commit('a', 'b', process=lambda events: calls.append(
+            ([e.message_id for e in events], list(self.done))))
+        self.assertEqual([(['a', 'b'], [])], calls)
+        self.assertEqual([None, None], self.done)
+
+    def test_transient_errors_are_retried_with_the_whole_batch(self):
+        self.commit('a', 'b', process=self.failing(
+            db_exc.DBDeadlock(), db_exc.DBConnectionError(),
+            db_exc.DBConnectionError()))
+        self.assertEqual(['a', 'b'], self.committed)
+        self.assertEqual([], self.letters.kept)
+
+    def test_the_single_culprit_is_put_aside(self):
+        def process(events):
+            if 'bad' in [e.message_id for e in events]:
+                raise ValueError('poison')
+            self.process(events)
+
+        self.commit('a', 'b', 'bad', 'c', 'd', process=process)
+
+        self.assertEqual(['a', 'b', 'c', 'd'], self.committed)
+        self.assertEqual([('bad', 'ValueError: poison')], self.letters.kept)
+        self.assertEqual([None] * 5, self.done)
+
+    def test_put_aside_is_retried_until_it_is_durable(self):
+        self.letters.failures = 3
+        self.commit('bad', process=self.failing(*[ValueError()] * 1))
+        self.assertEqual(['bad'], [m for m, _ in self.letters.kept])
+        self.assertEqual([None], self.done)
+
+    def test_the_end_of_the_service_acknowledges_nothing(self):
+        def process(events):
+            self.stopping.set()
+            raise db_exc.DBConnectionError()
+
+        self.commit('a', process=process)
+        self.assertIsInstance(self.done[0], committer.Abandoned)
+
+    def test_events_older_than_the_ids_are_put_aside(self):
+        self.commit(events=[an_event('old', days=2), an_event('new')])
+        self.assertEqual(['new'], self.committed)
+        self.assertEqual(['old'], [m for m, _ in self.letters.kept])
+        self.assertEqual([None, None], self.done)
