@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private RabbitMQ."""
 
-import contextlib
 import itertools
 import os
 import secrets
 import socket
 import subprocess
-import time
 
 import fixtures
 
@@ -37,7 +35,6 @@ class RabbitMQ(process.Service):
                     'disk_free_limit.absolute = 10MB\n'
                     'log.file = false\n'
                     'log.console = true\n')
-        self._start_mapper()
 
     def _write(self, name, text, mode=0o644):
         path = self.directory / name
@@ -45,23 +42,6 @@ class RabbitMQ(process.Service):
         path.chmod(mode)
         if self._identity:
             os.chown(path, self._identity['user'], self._identity['group'])
-
-    def _start_mapper(self):
-        # Else the first node would leave one behind as a daemon.
-        mapper = self._popen([
-            process.find_binary('epmd'), '-address', process.HOST,
-            '-port', str(self._mapper_port)])
-        self.addCleanup(mapper.wait)
-        self.addCleanup(mapper.kill)
-        deadline = time.monotonic() + 10
-        while True:
-            with contextlib.suppress(OSError):
-                return socket.create_connection(
-                    (process.HOST, self._mapper_port), timeout=5).close()
-            if time.monotonic() > deadline:
-                raise process.ServiceFailed(
-                    'epmd did not start:\n%s' % self.log_tail())
-            time.sleep(0.02)
 
     def _environment(self):
         directory = str(self.directory)
@@ -85,7 +65,12 @@ class RabbitMQ(process.Service):
         }
 
     def _command(self):
-        return [process.find_binary('rabbitmq-server', *FOLDERS)]
+        # The port mapper shares the process group; else the node would
+        # start one as a daemon and leave it behind.
+        return ['/bin/sh', '-c', '"$0" -address %s -port %d & exec "$1"' % (
+                    process.HOST, self._mapper_port),
+                process.find_binary('epmd'),
+                process.find_binary('rabbitmq-server', *FOLDERS)]
 
     def _is_ready(self):
         # The listener is opened by the last step of the boot.
