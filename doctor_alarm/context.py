@@ -13,8 +13,20 @@ NOBODY = {'project_id': 'admin', 'user_id': 'admin', 'roles': ['admin']}
 _IDENTITY = ('HTTP_X_USER_ID', 'HTTP_X_PROJECT_ID', 'HTTP_X_ROLES')
 
 
-def from_environ(environ: Mapping[str, Any], noauth: bool,
-                 ) -> oslo_context.RequestContext:
+class Context(oslo_context.RequestContext):
+    """Who calls.
+
+    ``anonymous``: nobody asked for an identity and none was given; such a
+    caller has no project of its own to be confined to.
+    """
+
+    def __init__(self, *args: Any, anonymous: bool = False,
+                 **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.anonymous = anonymous
+
+
+def from_environ(environ: Mapping[str, Any], noauth: bool) -> Context:
     """Return the context of a WSGI request.
 
     With ``noauth`` the headers are taken as sent, an empty ``X-Roles`` is no
@@ -23,8 +35,7 @@ def from_environ(environ: Mapping[str, Any], noauth: bool,
     """
     values: dict[str, Any] = {}
     if noauth and not any(name in environ for name in _IDENTITY):
-        values.update(NOBODY)
+        values.update(NOBODY, anonymous=True)
     if 'openstack.request_id' in environ:
         values['request_id'] = environ['openstack.request_id']
-    return oslo_context.RequestContext.from_environ(
-        dict(environ), **values)
+    return Context.from_environ(dict(environ), **values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import itertools
 import sys
 
 from oslo_config import cfg
@@ -27,7 +28,12 @@ def get_enforcer() -> oslo_policy.Enforcer:
     They parse their own command line and leave ours the configuration
     files.
     """
-    argv = [arg for arg in sys.argv[1:] if arg.startswith('--config-')]
+    argv: list[str] = []
+    for arg, following in itertools.pairwise([*sys.argv[1:], '']):
+        if arg.startswith('--config-'):
+            argv.append(arg)
+            if '=' not in arg:
+                argv.append(following)
     return make_enforcer(project_conf.prepare(argv))
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from doctor_alarm import action
 from doctor_alarm.db import models
+from doctor_alarm.objects import query
 
 
 class Type(enum.StrEnum):
@@ -83,22 +84,38 @@ def insert(conn: sa.Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         conn.execute(sa.insert(models.change), many)
 
 
-def of_alarm(conn: sa.Connection, alarm_id: str,
-             on_behalf_of: str | None = None, limit: int | None = None,
-             ) -> list[Change]:
-    """Return the history of one alarm, newest first.
+_C = models.change.c
+FIELDS: query.Fields = {
+    'event_id': query.Field(_C.event_id, query.token),
+    'alarm_id': query.Field(_C.alarm_id, query.token),
+    'type': query.Field(_C.type, query.token),
+    'project_id': query.Field(_C.project_id, query.text),
+    'user_id': query.Field(_C.user_id, query.text),
+    'on_behalf_of': query.Field(_C.on_behalf_of, query.text),
+    'timestamp': query.Field(_C.timestamp, query.time),
+}
 
-    It outlives the alarm. ``on_behalf_of``: only what was done for this
-    project.
+NEWEST_FIRST = (('timestamp', query.DESC),)
+
+
+def of_alarm(conn: sa.Connection, alarm_id: str,
+             on_behalf_of: str | None = None,
+             page: query.Page | None = None) -> list[Change]:
+    """Return the history of one alarm, newest first by default.
+
+    It outlives the alarm.
+
+    :param on_behalf_of: only what was done for this project
+    :raises Invalid: names what is wrong with the page
     """
-    table = models.change
-    query = (
-        sa.select(*(table.c[field.name]
-                    for field in dataclasses.fields(Change)))
-        .where(table.c.alarm_id == alarm_id)
-        .order_by(table.c.timestamp.desc(), table.c.id.desc()))
+    if not alarm_id.isascii() or '\0' in alarm_id:
+        return []
+    select = sa.select(*(
+        _C[field.name] for field in dataclasses.fields(Change))
+    ).where(_C.alarm_id == alarm_id)
     if on_behalf_of is not None:
-        query = query.where(table.c.on_behalf_of == on_behalf_of)
-    if limit is not None:
-        query = query.limit(limit)
-    return [Change(**found) for found in conn.execute(query).mappings()]
+        select = select.where(_C.on_behalf_of == on_behalf_of)
+    statement = query.paged(
+        conn, select, FIELDS, _C.event_id,
+        page or query.Page(sort=NEWEST_FIRST), tie=_C.id)
+    return [Change(**found) for found in conn.execute(statement).mappings()]

@@ -168,16 +168,19 @@ def read(field: Field, name: str, value: Any) -> Any:
 
 
 def paged(conn: sa.Connection, select: sa.Select[Any], fields: Fields,
-          identity: sa.ColumnElement[Any], page: Page) -> sa.Select[Any]:
+          identity: sa.ColumnElement[Any], page: Page,
+          tie: sa.ColumnElement[Any] | None = None) -> sa.Select[Any]:
     """Return the query of one page.
 
     :param select: with the condition of the list; a marker must fulfil it
-    :param identity: unique column, decides where the order does not
+    :param identity: column of the ids that markers are
+    :param tie: unique column that decides where the order does not
     :raises Invalid: names the marker, the field or the direction
     """
     order = [(_sortable(fields, name, way).column, way)
              for name, way in page.sort]
-    order.append((identity, page.sort[-1][1] if page.sort else DESC))
+    last_way = page.sort[-1][1] if page.sort else DESC
+    order.append((identity if tie is None else tie, last_way))
     if page.marker is not None:
         columns = [column for column, _way in order]
         row = None

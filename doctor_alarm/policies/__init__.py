@@ -7,6 +7,7 @@ import itertools
 from oslo_policy import policy
 
 from doctor_alarm.policies import alarm
+from doctor_alarm.policies import base
 from doctor_alarm.policies import capabilities
 from doctor_alarm.policies import delivery
 from doctor_alarm.policies import event
@@ -15,4 +16,5 @@ from doctor_alarm.policies import event
 def list_rules() -> list[policy.RuleDefault]:
     """Return every policy; entry point of oslopolicy-sample-generator."""
     return list(itertools.chain(
-        alarm.RULES, capabilities.RULES, delivery.RULES, event.RULES))
+        base.RULES, alarm.RULES, capabilities.RULES, delivery.RULES,
+        event.RULES))

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The root of the tree of URLs, versions and metrics."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from oslo_middleware import healthcheck
+import prometheus_client
+import webob
+
+from doctor_alarm.api.controllers import base
+from doctor_alarm.api.controllers.v1 import event
+from doctor_alarm.api.controllers.v2 import alarm
+from doctor_alarm.api.controllers.v2 import capabilities
+from doctor_alarm.api.controllers.v2 import query
+
+
+class Root(base.Resource):
+    """``/``"""
+
+    public = True
+
+    def __init__(self, services: base.Services) -> None:
+        super().__init__(services)
+        self._below: Mapping[str, base.Resource] = {
+            'v1': Branch(services, {'events': event.Events(services)}),
+            'v2': Branch(services, {
+                'alarms': alarm.Alarms(services),
+                'query': query.Query(services),
+                'capabilities': capabilities.Capabilities(services)}),
+            'metrics': Metrics(services),
+            'healthcheck': Healthcheck(services),
+        }
+
+    def child(self, name: str) -> base.Resource | None:
+        return self._below.get(name)
+
+    @base.json
+    def get(self, request: webob.Request,
+            response: webob.Response) -> dict[str, Any]:
+        """List the versions of the alarm API."""
+        return {'versions': {'values': [{
+            'id': 'v2',
+            'links': [{'rel': 'self',
+                       'href': request.application_url + '/v2'}],
+            'media-types': [{'base': 'application/json', 'type':
+                             'application/vnd.openstack.telemetry-v2+json'}],
+            'status': 'stable',
+            'updated': '2013-02-13T00:00:00Z',
+        }]}}
+
+
+class Branch(base.Resource):
+    """A part of a path that has only something below it."""
+
+    def __init__(self, services: base.Services,
+                 below: Mapping[str, base.Resource]) -> None:
+        super().__init__(services)
+        self._below = below
+
+    def child(self, name: str) -> base.Resource | None:
+        return self._below.get(name)
+
+
+class Healthcheck(base.Resource):
+    """``/healthcheck``"""
+
+    public = True
+
+    def __init__(self, services: base.Services) -> None:
+        super().__init__(services)
+        self._app = healthcheck.Healthcheck(None, services.conf)
+
+    @base.plain
+    def get(self, request: webob.Request,
+            response: webob.Response) -> webob.Response:
+        """Tell load balancers that this process answers."""
+        answer = request.get_response(self._app)
+        # Pecan would make an empty 200 a 204, which is no "I am well".
+        if answer.status_int == 200 and not answer.body:
+            answer.text = 'OK'
+        return answer
+
+
+class Metrics(base.Resource):
+    """``/metrics``"""
+
+    public = True
+
+    @base.plain
+    def get(self, request: webob.Request,
+            response: webob.Response) -> webob.Response:
+        """Show counters and timings of this process, for Prometheus."""
+        return webob.Response(
+            body=prometheus_client.generate_latest(),
+            headers={'Content-Type': prometheus_client.CONTENT_TYPE_LATEST})

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Alarms between JSON and the storage."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+import zoneinfo
+
+from doctor_alarm import event
+from doctor_alarm import exception
+from doctor_alarm import match
+from doctor_alarm.objects import alarm as alarm_obj
+from doctor_alarm.schemas import alarm as schema
+from doctor_alarm.schemas import sentence
+from doctor_alarm import transition
+
+_ACTIONS = ('ok_actions', 'alarm_actions', 'insufficient_data_actions')
+
+
+def parse(doc: Any, *, project_id: str, user_id: str) -> alarm_obj.Alarm:
+    """Return the alarm that a client describes; what it omits by default.
+
+    :param project_id: the owner, whatever the document says
+    :raises Invalid: names the field
+    """
+    wrong = sentence.first(schema.VALIDATOR, doc)
+    if wrong:
+        raise exception.Invalid(wrong)
+    rule = _rule(doc)
+    return alarm_obj.Alarm(
+        name=doc['name'], type=doc['type'], rule=rule,
+        project_id=project_id, user_id=user_id,
+        description=doc.get('description') or _description(rule),
+        enabled=doc.get('enabled', True),
+        severity=doc.get('severity', 'low'),
+        repeat_actions=doc.get('repeat_actions', False),
+        state=doc.get('state', transition.UNKNOWN),
+        time_constraints=[
+            _time_constraint(i, item)
+            for i, item in enumerate(_constraints(doc))],
+        **{name: list(dict.fromkeys(doc.get(name) or ()))
+           for name in _ACTIONS})
+
+
+def replace(old: alarm_obj.Alarm, new: alarm_obj.Alarm,
+            doc: Mapping[str, Any]) -> alarm_obj.Alarm:
+    """Return an alarm as a ``PUT`` changes it.
+
+    :param new: what :func:`parse` made of the document
+    """
+    state, reason = old.state, old.state_reason
+    if new.state != old.state and not _state_is_echo(old, doc):
+        state, reason = new.state, alarm_obj.REASON_API
+    return dataclasses.replace(new, state=state, state_reason=reason)
+
+
+def serialize(alarm: alarm_obj.Alarm) -> dict[str, Any]:
+    """Return an alarm in the form of Aodh's API."""
+    return {
+        'alarm_id': alarm.id,
+        'name': alarm.name,
+        'description': alarm.description,
+        'enabled': alarm.enabled,
+        'type': alarm.type,
+        '%s_rule' % alarm.type: alarm.rule,
+        'ok_actions': list(alarm.ok_actions),
+        'alarm_actions': list(alarm.alarm_actions),
+        'insufficient_data_actions': list(alarm.insufficient_data_actions),
+        'repeat_actions': alarm.repeat_actions,
+        'time_constraints': list(alarm.time_constraints),
+        'severity': alarm.severity,
+        'project_id': alarm.project_id,
+        'user_id': alarm.user_id,
+        'timestamp': iso(alarm.timestamp),
+        'state': alarm.state,
+        'state_timestamp': iso(alarm.state_timestamp),
+        'state_reason': alarm.state_reason,
+        'evaluate_timestamp': iso(alarm.evaluate_timestamp),
+    }
+
+
+def iso(microseconds: int) -> str:
+    """Return a time as OpenStack writes it: naive, UTC."""
+    return event.to_iso(event.from_us(microseconds))
+
+
+def _state_is_echo(old: alarm_obj.Alarm, doc: Mapping[str, Any]) -> bool:
+    """Whether the document does not mean to set the state.
+
+    Clients read an alarm, change it and send it back whole. If its state
+    changed in between, that was after what they saw: it stays.
+    """
+    if 'state' not in doc:
+        return True
+    seen = doc.get('state_timestamp')
+    return isinstance(seen, str) and seen != iso(old.state_timestamp)
+
+
+def _rule(doc: Mapping[str, Any]) -> dict[str, Any]:
+    kind = doc['type']
+    if kind not in schema.TYPES:
+        raise exception.Invalid(sentence.invalid(
+            'type', kind, schema.FOREIGN_TYPES[kind]))
+    own = '%s_rule' % kind
+    rule = doc.get(own)
+    if rule is None:
+        raise exception.Invalid(
+            '%s must be set for %s type alarm' % (own, kind))
+    for other in schema.FOREIGN_TYPES:
+        if doc.get('%s_rule' % other):
+            raise exception.Invalid(
+                '%s and %s_rule cannot be set at the same time'
+                % (own, other))
+    found = _pattern(rule)
+    if rule.get('clear'):
+        found['clear'] = _pattern(rule['clear'])
+    match.compile_rule(found)
+    return found
+
+
+def _pattern(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        'event_type': rule.get('event_type') or '*',
+        'query': [{
+            'field': item['field'], 'op': item.get('op') or 'eq',
+            'value': _text(item['value']), 'type': item.get('type') or '',
+        } for item in rule.get('query') or ()],
+    }
+
+
+def _text(value: str | int | float | bool) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def _description(rule: Mapping[str, Any]) -> str:
+    return 'Alarm when %s event occurred.' % rule['event_type']
+
+
+def _constraints(doc: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = doc.get('time_constraints') or ()
+    if len({item['name'] for item in found}) < len(found):
+        raise exception.Invalid(
+            'Time constraint names must be unique for a given alarm.')
+    return found
+
+
+def _time_constraint(index: int, item: Mapping[str, Any]) -> dict[str, Any]:
+    field = 'time_constraints[%d].' % index
+    duration = item['duration']
+    if isinstance(duration, str):
+        if not (duration.isascii() and duration.isdigit()):
+            raise exception.Invalid(sentence.invalid(
+                field + 'duration', duration,
+                'Value must be a whole number.'))
+        duration = int(duration)
+    if len(item['start'].split()) not in (5, 6):
+        raise exception.Invalid(sentence.invalid(
+            field + 'start', item['start'],
+            'Value must be a cron expression of 5 or 6 fields.'))
+    zone = item.get('timezone') or ''
+    if zone:
+        _check_zone(zone)
+    return {
+        'name': item['name'],
+        'description': item.get('description') or (
+            'Time constraint at %s lasting for %s seconds'
+            % (item['start'], duration)),
+        'start': item['start'], 'duration': duration, 'timezone': zone,
+    }
+
+
+def _check_zone(name: str) -> None:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise exception.Invalid(
+            'Timezone %.80s is not valid' % name) from None

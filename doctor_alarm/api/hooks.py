@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to every request before and after its controller."""
+from __future__ import annotations
+
+from typing import Any
+
+from pecan import hooks
+import webob
+import webob.exc
+
+from doctor_alarm.api import errors
+from doctor_alarm import context
+
+
+class ContextHook(hooks.PecanHook):
+    """Says who calls; refuses who did not prove it."""
+
+    def __init__(self, noauth: bool) -> None:
+        self._noauth = noauth
+
+    def on_route(self, state: Any) -> None:
+        request = state.request
+        # There is one form of answer, whatever a browser asks for.
+        request.accept = '*/*'
+        request.context['caller'] = context.from_environ(
+            request.environ, self._noauth)
+
+    def before(self, state: Any) -> None:
+        confirmed = self._noauth or (
+            state.request.environ.get('HTTP_X_IDENTITY_STATUS')
+            == 'Confirmed')
+        if not confirmed and not state.controller.__self__.public:
+            raise webob.exc.HTTPUnauthorized('Authentication required')
+
+
+class ErrorHook(hooks.PecanHook):
+    """Answers what a controller raised."""
+
+    def on_error(self, state: Any, error: Exception) -> webob.Response:
+        return errors.response(error)

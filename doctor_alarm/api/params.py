@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Query parameters of lists."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+import urllib.parse
+
+import webob
+
+from doctor_alarm import exception
+from doctor_alarm.objects import query
+
+_PAGING = frozenset(('sort', 'limit', 'marker'))
+_FILTER = frozenset(('q.field', 'q.op', 'q.value', 'q.type'))
+
+
+def page(request: webob.Request, sort: Sequence[tuple[str, str]],
+         max_limit: int) -> query.Page:
+    """Return which part of the list is asked for.
+
+    :param sort: where the client does not say
+    :param max_limit: items of an answer at most
+    :raises Invalid: names the parameter
+    """
+    _refuse_unknown(request)
+    limit = _limit(request.GET.get('limit'), max_limit)
+    asked = [_sort(text) for text in request.GET.getall('sort')]
+    return query.Page(sort=asked or sort, limit=limit,
+                      marker=request.GET.get('marker') or None)
+
+
+def filters(request: webob.Request) -> list[tuple[str, str]]:
+    """Return (field, value) of each filter of the list.
+
+    :raises Invalid: names what is wrong with them
+    """
+    fields = request.GET.getall('q.field')
+    values = request.GET.getall('q.value')
+    if len(fields) != len(values):
+        raise exception.Invalid('Each q.field needs a q.value')
+    for op in request.GET.getall('q.op'):
+        if op != 'eq':
+            raise exception.Invalid(
+                'q.op must be eq in this list, not %.80s' % op)
+    return list(zip(fields, values, strict=True))
+
+
+def next_link(request: webob.Request, marker: str) -> str:
+    """Return the ``Link`` header that leads to the next page."""
+    url = request.path_url
+    params = [(name, value) for name, value in request.GET.items()
+              if name != 'marker'] + [('marker', marker)]
+    return '<%s?%s>; rel="next"' % (
+        url, urllib.parse.urlencode(params))
+
+
+def _refuse_unknown(request: webob.Request) -> None:
+    for name in request.GET:
+        if name not in _PAGING and name not in _FILTER:
+            raise exception.Invalid('Unknown argument: "%.80s"' % name)
+
+
+def _limit(text: str | None, most: int) -> int:
+    if text is None or text == '':
+        return most
+    try:
+        limit = int(text)
+    except ValueError:
+        limit = 0
+    if limit < 1 or not text.isascii():
+        raise exception.Invalid(
+            'limit must be a positive whole number, not %.80s' % text)
+    return min(limit, most)
+
+
+def _sort(text: str) -> tuple[str, str]:
+    name, _colon, way = text.partition(':')
+    return name, way.lower() or query.ASC

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the API."""
+from oslo_config import cfg
+
+GROUP = 'api'
+OPTS = [
+    cfg.HostAddressOpt('host', default='0.0.0.0',  # noqa: S104
+                       help="""
+Address that the API listens on. Set it to that of one network, or to loopback
+behind a proxy on the same host.
+"""),
+    cfg.PortOpt('port', default=8042, help="""
+Port that the API listens on. Change it together with the endpoint in the
+catalog.
+"""),
+    cfg.StrOpt('auth_mode', default='keystone',
+               choices=[
+                   ('keystone', 'tokens of Keystone, see '
+                                '[keystone_authtoken]'),
+                   ('noauth', 'who calls is believed: for trials on '
+                              'loopback only')],
+               help="""
+How callers prove who they are.
+"""),
+    cfg.IntOpt('workers', default=1, min=1, help="""
+Processes of the API on this host. Raise it when one core is busy. Each counts
+for itself: /metrics shows the counters of the process that answers.
+"""),
+    cfg.IntOpt('threads', default=16, min=1, help="""
+Requests that one process works on at a time. Raise it where many detectors
+post events at once; each may hold a connection to the database.
+"""),
+    cfg.IntOpt('max_body_size', default=1024 * 1024, min=1024, help="""
+Largest body of a request, in bytes; a larger one gets 413. A bulk of events
+may be as large as that.
+"""),
+    cfg.IntOpt('max_limit', default=10000, min=1, help="""
+Most items in the answer to a list. A longer list is cut, and the header Link
+leads to the rest. Lower it where memory is scarce.
+"""),
+    cfg.IntOpt('drain_timeout', default=30, min=0, help="""
+Seconds that requests may still take after a SIGTERM.
+"""),
+]

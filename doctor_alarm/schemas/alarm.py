@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shape of an alarm as clients send it.
+
+``null`` stands for an omitted field where Aodh takes it so; what the service
+sets itself may be sent back and is ignored.
+"""
+import jsonschema
+
+STATES = ('ok', 'alarm', 'insufficient data')
+SEVERITIES = ('low', 'moderate', 'critical')
+OPERATORS = ('eq', 'ne', 'lt', 'le', 'gt', 'ge')
+VALUE_TYPES = ('', 'string', 'integer', 'float', 'boolean', 'datetime')
+
+#: Types that this service evaluates.
+TYPES = ('event',)
+
+#: Types that other services know, and what we say of them.
+FOREIGN_TYPES = {
+    'composite': 'Composite alarms are not supported yet.',
+    'threshold': 'Metric alarms belong to Aodh.',
+    'prometheus': 'Metric alarms belong to Aodh.',
+    'gnocchi_resources_threshold': 'Metric alarms belong to Aodh.',
+    'gnocchi_aggregation_by_metrics_threshold':
+        'Metric alarms belong to Aodh.',
+    'gnocchi_aggregation_by_resources_threshold':
+        'Metric alarms belong to Aodh.',
+    'loadbalancer_member_health': 'Load balancer alarms belong to Aodh.',
+}
+
+READ_ONLY = ('alarm_id', 'timestamp', 'state_timestamp', 'state_reason',
+             'evaluate_timestamp')
+
+_TEXT_255 = {'type': 'string', 'minLength': 1, 'maxLength': 255}
+_ACTIONS = {'type': ['array', 'null'],
+            'items': {'type': 'string', 'minLength': 1, 'maxLength': 8000},
+            'maxItems': 100}
+_ID = {'type': ['string', 'null'], 'maxLength': 128}
+
+_QUERY = {
+    'type': ['array', 'null'],
+    'maxItems': 100,
+    'items': {
+        'type': 'object',
+        'properties': {
+            'field': _TEXT_255,
+            'op': {'enum': [*OPERATORS, None]},
+            'value': {'type': ['string', 'number', 'boolean']},
+            'type': {'enum': [*VALUE_TYPES, None]},
+        },
+        'required': ['field', 'value'],
+        'additionalProperties': False,
+    },
+}
+_PATTERN = {
+    'event_type': {'type': ['string', 'null'], 'maxLength': 255},
+    'query': _QUERY,
+}
+_EVENT_RULE = {
+    'type': ['object', 'null'],
+    'properties': {
+        **_PATTERN,
+        'clear': {'type': ['object', 'null'], 'properties': _PATTERN,
+                  'additionalProperties': False},
+    },
+    'additionalProperties': False,
+}
+_TIME_CONSTRAINTS = {
+    'type': ['array', 'null'],
+    'maxItems': 100,
+    'items': {
+        'type': 'object',
+        'properties': {
+            'name': _TEXT_255,
+            'description': {'type': ['string', 'null']},
+            'start': {'type': 'string', 'minLength': 1, 'maxLength': 255},
+            'duration': {'type': ['integer', 'string'], 'minimum': 0},
+            'timezone': {'type': ['string', 'null']},
+        },
+        'required': ['name', 'start', 'duration'],
+        'additionalProperties': False,
+    },
+}
+
+SCHEMA = {
+    'type': 'object',
+    'properties': {
+        'name': _TEXT_255,
+        'type': {'enum': [*TYPES, *FOREIGN_TYPES]},
+        'description': {'type': ['string', 'null'], 'maxLength': 65535},
+        'enabled': {'type': 'boolean'},
+        'severity': {'enum': list(SEVERITIES)},
+        'state': {'enum': list(STATES)},
+        'repeat_actions': {'type': 'boolean'},
+        'ok_actions': _ACTIONS,
+        'alarm_actions': _ACTIONS,
+        'insufficient_data_actions': _ACTIONS,
+        'time_constraints': _TIME_CONSTRAINTS,
+        'project_id': _ID,
+        'user_id': _ID,
+        'event_rule': _EVENT_RULE,
+        **{'%s_rule' % name: {} for name in FOREIGN_TYPES},
+        **{name: {} for name in READ_ONLY},
+    },
+    'required': ['name', 'type'],
+    'additionalProperties': False,
+}
+
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+STATE_VALIDATOR = jsonschema.Draft202012Validator({'enum': list(STATES)})

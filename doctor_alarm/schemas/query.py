@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shape of a complex query; filter and order are texts of JSON."""
+import jsonschema
+
+_TEXT = {'type': ['string', 'null'], 'maxLength': 65535}
+
+VALIDATOR = jsonschema.Draft202012Validator({
+    'type': 'object',
+    'properties': {
+        'filter': _TEXT,
+        'orderby': _TEXT,
+        'limit': {'type': ['integer', 'null'], 'minimum': 1},
+    },
+    'additionalProperties': False,
+})

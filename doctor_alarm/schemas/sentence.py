@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a body, in sentences that name the field.
+
+The sentences for a missing, an unknown and a wrong attribute are those that
+clients and test suites of Aodh look for.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+
+_TYPES = {'object': 'an object', 'array': 'a list', 'string': 'a text',
+          'boolean': 'true or false', 'integer': 'a whole number',
+          'number': 'a number', 'null': 'null'}
+
+
+def errors(validator: Any, doc: Any, within: str = '',
+           ) -> Iterator[tuple[str, str]]:
+    """Give (field, sentence) of everything that is wrong.
+
+    :param validator: one of jsonschema
+    :param within: name of the part that the document is of
+    """
+    for error in validator.iter_errors(doc):
+        yield from _of(error, within)
+
+
+def first(validator: Any, doc: Any) -> str | None:
+    """Return the sentence of the first thing that is wrong, if any."""
+    for _field, sentence in errors(validator, doc):
+        return sentence
+    return None
+
+
+def invalid(field: str, value: Any, reason: str) -> str:
+    """Return the sentence for a wrong value."""
+    shown = value if isinstance(value, str) else repr(value)
+    return "Invalid input for field/attribute %s. Value: '%.200s'. %s" % (
+        field, shown, reason)
+
+
+def missing(field: str) -> str:
+    """Return the sentence for a field that must be there."""
+    return invalid(field, None, 'Mandatory field missing.')
+
+
+def unknown(field: str) -> str:
+    """Return the sentence for a field that there is not."""
+    return 'Unknown attribute for argument data: %.200s' % field
+
+
+def _of(error: jsonschema.ValidationError, within: str,
+        ) -> Iterator[tuple[str, str]]:
+    path = _path(within, error.absolute_path)
+    if error.validator == 'required':
+        for name in error.validator_value:
+            if name not in error.instance:
+                field = _path(path, [name])
+                yield field, missing(field)
+                return
+    elif error.validator == 'additionalProperties':
+        known = error.schema.get('properties', {})
+        for name in error.instance:
+            if name not in known:
+                field = _path(path, [name])
+                yield field, unknown(field)
+    else:
+        yield path, invalid(path or 'data', error.instance, _reason(error))
+
+
+def _reason(error: jsonschema.ValidationError) -> str:
+    say = _REASONS.get(str(error.validator))
+    return say(error.validator_value) if say else 'Value is not allowed.'
+
+
+def _type(kinds: Any) -> str:
+    names = [kinds] if isinstance(kinds, str) else kinds
+    return 'Value must be %s.' % ' or '.join(_TYPES[n] for n in names)
+
+
+def _enum(values: Any) -> str:
+    return 'Value should be one of: %s' % ', '.join(
+        str(value) for value in values if value is not None)
+
+
+_REASONS: dict[str, Callable[[Any], str]] = {
+    'type': _type,
+    'enum': _enum,
+    'const': lambda value: _enum([value]),
+    'minLength': lambda least: 'Value must not be empty.',
+    'minItems': lambda least: 'Value must not be empty.',
+    'maxLength': lambda most: 'Value must have at most %d characters.' % most,
+    'maxItems': lambda most: 'Value must have at most %d items.' % most,
+    'minimum': lambda least: 'Value should be greater or equal to %s' % least,
+    'maximum': lambda most: 'Value should be lower or equal to %s' % most,
+}
+
+
+def _path(within: str, parts: Any) -> str:
+    text = within
+    for part in parts:
+        if isinstance(part, int):
+            text += '[%d]' % part
+        else:
+            text += '.%s' % part if text else str(part)
+    return text
