@@ -83,7 +83,7 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Alarm))
 COLUMNS = tuple(models.alarm.c[name] for name in FIELDS)
 
 
-def from_row(row: Mapping[str, Any]) -> Alarm:
+def from_row(row: sa.RowMapping) -> Alarm:
     """Return the alarm of a row that has :data:`COLUMNS`."""
     return Alarm(**{
         name: json.loads(row[name]) if name in _JSON else row[name]

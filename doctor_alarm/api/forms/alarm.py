@@ -16,9 +16,6 @@ from doctor_alarm.schemas import alarm as schema
 from doctor_alarm.schemas import sentence
 from doctor_alarm import transition
 
-_ACTIONS = ('ok_actions', 'alarm_actions', 'insufficient_data_actions')
-
-
 def parse(doc: Any, *, project_id: str, user_id: str) -> alarm_obj.Alarm:
     """Return the alarm that a client describes; what it omits by default.
 
@@ -40,8 +37,10 @@ def parse(doc: Any, *, project_id: str, user_id: str) -> alarm_obj.Alarm:
         time_constraints=[
             _time_constraint(i, item)
             for i, item in enumerate(_constraints(doc))],
-        **{name: list(dict.fromkeys(doc.get(name) or ()))
-           for name in _ACTIONS})
+        ok_actions=_actions(doc, 'ok_actions'),
+        alarm_actions=_actions(doc, 'alarm_actions'),
+        insufficient_data_actions=_actions(
+            doc, 'insufficient_data_actions'))
 
 
 def replace(old: alarm_obj.Alarm, new: alarm_obj.Alarm,
@@ -128,6 +127,11 @@ def _pattern(rule: Mapping[str, Any]) -> dict[str, Any]:
             'value': _text(item['value']), 'type': item.get('type') or '',
         } for item in rule.get('query') or ()],
     }
+
+
+def _actions(doc: Mapping[str, Any], name: str) -> list[str]:
+    """Return the URLs in their order, each once."""
+    return list(dict.fromkeys(doc.get(name) or ()))
 
 
 def _text(value: str | int | float | bool) -> str:

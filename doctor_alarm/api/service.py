@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API as a process."""
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from oslo_config import cfg
+
+from doctor_alarm.api import app
+from doctor_alarm.api import events
+from doctor_alarm.api import server
+from doctor_alarm.db import api as db_api
+from doctor_alarm.db import schema
+from doctor_alarm import exception
+from doctor_alarm import messaging
+from doctor_alarm import service
+
+LOG = logging.getLogger(__name__)
+
+PUBLISHER_ID = 'doctor_alarm.api'
+
+
+def make_app(conf: cfg.ConfigOpts) -> Any:
+    """Return the application of the distributed service.
+
+    Broker and database are connected to by the first request that needs
+    them, hence after a fork.
+
+    :raises ConfigurationError: it can not work as configured
+    """
+    db = db_api.Database(conf)
+    check_schema(db)
+    db.dispose()
+    publisher = messaging.Publisher(
+        messaging.get_own_transport(conf), conf.evaluator.event_topic,
+        PUBLISHER_ID)
+    return app.build_app(conf, db, events.BusEvents(publisher))
+
+
+def check_schema(db: db_api.Database) -> None:
+    """Make sure that the schema is the one of this code.
+
+    A database that is away now is no reason not to start.
+
+    :raises ConfigurationError: it is another one, or there is none
+    """
+    try:
+        found = schema.version(db)
+    except Exception as exc:
+        if not db_api.is_transient(exc):
+            raise
+        LOG.warning('The database does not answer yet: %s',
+                    type(exc).__name__)
+        return
+    if found != schema.head():
+        raise exception.ConfigurationError(
+            where='[database] connection',
+            reason='the schema is %s, not %s: run doctor-alarm-manage db '
+                   'sync' % (found or 'missing', schema.head()))
+
+
+class ApiService(service.Service):
+    """The application behind its own HTTP server."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__()
+        self._server = server.Server(conf, make_app(conf))
+
+    def open(self) -> None:
+        """Listen."""
+        self._server.start()
+        LOG.info('The API listens on %s', self._server.url)
+
+    def close(self) -> None:
+        """Answer what was asked and end."""
+        self._server.stop()
