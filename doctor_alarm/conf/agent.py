@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the notification agent."""
+from oslo_config import cfg
+
+GROUP = 'agent'
+OPTS = [
+    cfg.MultiStrOpt(
+        'messaging_urls', default=[], secret=True,
+        help='Transport URLs of the buses to read; empty: the one of '
+             '[oslo_messaging_notifications], else of [DEFAULT]. Name them '
+             'when services notify on brokers of their own. Their queues are '
+             'declared with the settings of [oslo_messaging_rabbit] unless '
+             'the URL says otherwise (?rabbit_quorum_queue=true): they must '
+             'be those of the services.'),
+    cfg.ListOpt(
+        'topics', default=['notifications', 'versioned_notifications'],
+        help='Topics to read. Change it when services notify on other ones '
+             '([notifications] versioned_notifications_topics of nova). Host '
+             'faults come on versioned_notifications only.'),
+    cfg.ListOpt(
+        'exchanges',
+        default=['nova', 'neutron', 'cinder', 'keystone', 'glance', 'heat',
+                 'ironic', 'octavia', 'masakari', 'openstack'],
+        help='Control exchanges of the services to read. Leave out services '
+             'that you do not have: the exchange of each is created, and a '
+             'service that wants other settings for its own is refused by '
+             'the broker afterwards.'),
+    cfg.StrOpt(
+        'pool', default='doctor_alarm',
+        help='Name of the queue that the agents share. Without one they read '
+             'the queues that Ceilometer reads too, and each takes half of '
+             'the notifications from the other. Agents of one cloud have the '
+             'same pool. The queue stays when the agents are gone, and fills '
+             'up; give the broker a policy, or delete it. Other sinks of the '
+             'event pipeline get <pool>-<sink>.'),
+    cfg.StrOpt(
+        'nova_format', default='unversioned',
+        choices=[
+            ('unversioned', 'What nova says in both forms counts in its '
+             'unversioned form (compute.instance.*)'),
+            ('versioned', 'It counts in its versioned form (instance.*)'),
+            ('both', 'Both count: an alarm on "*" fires twice')],
+        help='Which of two notifications of the same change counts. What nova '
+             'says in one form only counts always. Set it to versioned when '
+             'nova has [notifications] notification_format = versioned. For '
+             'nova we advise notification_format = both, because a host '
+             'fault (service.update) has no unversioned form, and '
+             'notify_on_state_change = vm_and_task_state, without which '
+             'there is no compute.instance.update.'),
+    cfg.IntOpt(
+        'batch_size', default=100, min=1, max=400,
+        help='Most notifications that are published and acknowledged '
+             'together. Fewer make no lone notification faster.'),
+    cfg.IntOpt(
+        'workers', default=1, min=1,
+        help='Processes. One handles some thousand notifications a second; '
+             'add some when the queue grows while the broker is idle.'),
+]
