@@ -29,9 +29,13 @@ REASON = 500
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Waiting:
-    """A delivery that is loaded; ``committed_at``: from its wake-up."""
+    """A delivery that is loaded; ``committed_at``: from its wake-up.
+
+    ``action``: None if the stored one is not a URL.
+    """
 
     row: sa.Row[Any]
+    action: urllib.parse.SplitResult | None
     committed_at: int | None = None
 
     @property
@@ -77,20 +81,19 @@ class Attempts:
     async def make(self, waiting: Waiting) -> Done:
         """Attempt a delivery once."""
         fired_at = _now()
-        scheme, outcome = await self._outcome(waiting.row)
+        scheme, outcome = await self._outcome(waiting)
         return Done(waiting, scheme, outcome, fired_at, _now())
 
-    async def _outcome(self, row: sa.Row[Any]) -> tuple[str, base.Outcome]:
-        try:
-            action = urllib.parse.urlsplit(row.action)
-        except ValueError:
+    async def _outcome(self, waiting: Waiting) -> tuple[str, base.Outcome]:
+        action = waiting.action
+        if action is None:
             return '', base.Outcome.rejected('the action is not a URL')
         plugin = self._plugins.get(action.scheme)
         if plugin is None:
             return '', base.Outcome.rejected(
                 'no notifier plugin for scheme %.20r' % action.scheme)
         return action.scheme, await self._call(
-            plugin, _delivery(row, action), action.scheme)
+            plugin, _delivery(waiting.row, action), action.scheme)
 
     async def _call(self, plugin: base.Notifier, delivery: base.Delivery,
                     scheme: str) -> base.Outcome:
@@ -127,13 +130,14 @@ class Attempts:
                   decision.error or '')
 
 
-def receiver_of(row: sa.Row[Any]) -> Hashable:
-    """Return the receiver that a delivery will call."""
+def target_of(row: sa.Row[Any],
+              ) -> tuple[Hashable, urllib.parse.SplitResult | None]:
+    """Return the receiver that a lane calls, and its action."""
     try:
-        return receivers.key_of(
-            row.project_id, urllib.parse.urlsplit(row.action))
+        action = urllib.parse.urlsplit(row.action)
+        return receivers.key_of(row.project_id, action), action
     except ValueError:
-        return row.project_id, 'invalid'
+        return (row.project_id, 'invalid'), None
 
 
 def _delivery(row: sa.Row[Any],

@@ -14,6 +14,7 @@ from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from concurrent import futures
+import contextlib
 import dataclasses
 import heapq
 import logging
@@ -39,6 +40,8 @@ BATCH = 500
 LATE = 0.005
 #: Sweeps that are asked for; more retries than that wait for the interval.
 ALARMS = 1000
+#: Seconds between two sweeps at least, unless the first one found too many.
+GAP = 0.05
 
 T = TypeVar('T')
 
@@ -49,8 +52,6 @@ class Lane:
 
     lease: lane_obj.Lease
     ends: float
-    head: int
-    tail: int
     failures: int
     receiver: Hashable
     waiting: collections.deque[attempt_mod.Waiting]
@@ -149,13 +150,13 @@ class Lanes:
         except Exception:
             # The leases end, and the sweep finds the lanes.
             LOG.exception('Could not load %d lanes', len(batch))
-            return
+            found = []
         for loaded in found:
             self._take(loaded)
             batch.pop(loaded.lease.lane_id)
         for lost in batch.values():
             held = self._held.get(lost.lane_id)
-            if held is not None and held.lease.token == lost.token:
+            if held and held.reloading and held.lease.token == lost.token:
                 self._forget(held)
         self._start_calls()
 
@@ -170,20 +171,19 @@ class Lanes:
         elif lease.token in self._ended:
             return          # and its work was done in the meantime
         first = loaded.rows[0]
-        lane = Lane(
-            lease, loaded.ends, first.head, first.tail, first.lane_attempts,
-            None, collections.deque())
+        receiver, action = attempt_mod.target_of(first)
+        lane = Lane(lease, loaded.ends, first.lane_attempts, receiver,
+                    collections.deque())
         self._held[lease.lane_id] = lane
-        if first.id is None:
+        lane.waiting.extend(
+            attempt_mod.Waiting(row, action, _committed_at(row, lease))
+            for row in loaded.rows if row.id is not None)
+        if not lane.waiting:
             # A gap, left by somebody who deleted rows.
             self._commit(ledger_mod.Step(
                 lease.lane_id, lease.token,
                 min(first.head + ledger_mod.AHEAD, first.tail + 1)))
             return
-        lane.waiting.extend(
-            attempt_mod.Waiting(row, _committed_at(row, lease))
-            for row in loaded.rows)
-        lane.receiver = attempt_mod.receiver_of(first)
         self._place(lane)
 
     def _place(self, lane: Lane) -> None:
@@ -239,6 +239,7 @@ class Lanes:
         if decision.pause is None:
             step.head = waiting.sequence + 1
             lane.failures = 0
+            step.attempts = 0
             step.pause = 0 if self._stopping else None
         else:
             step.attempts = failures
@@ -324,23 +325,25 @@ class Lanes:
                 self._to_sweep.set()
 
     async def _sweep_always(self) -> None:
-        regular = time.monotonic()
+        regular = earliest = time.monotonic()
         while not self._stopping:
             now = time.monotonic()
-            next_at = min([regular, *self._alarms[:1]])
+            next_at = max(earliest, min([regular, *self._alarms[:1]]))
             if now < next_at:
-                try:
-                    async with asyncio.timeout(next_at - now):
-                        await self._to_sweep.wait()
-                    self._to_sweep.clear()
-                except TimeoutError:
-                    pass
+                await self._sleep(next_at - now)
                 continue
             while self._alarms and self._alarms[0] <= now:
                 heapq.heappop(self._alarms)
-            full = await self._sweep()
-            if now >= regular and not full:
-                regular = time.monotonic() + self._interval
+            if not await self._sweep():
+                earliest = time.monotonic() + GAP
+                if now >= regular:
+                    regular = time.monotonic() + self._interval
+
+    async def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._to_sweep.wait()
+        self._to_sweep.clear()
 
     async def _sweep(self) -> bool:
         self._receivers.forget(time.monotonic())

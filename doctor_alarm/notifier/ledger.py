@@ -12,6 +12,7 @@ import dataclasses
 import itertools
 import logging
 import time
+from typing import Any
 from typing import TypeVar
 
 from oslo_config import cfg
@@ -42,15 +43,16 @@ T = TypeVar('T')
 class Step:
     """A change of a leased lane that waits for its commit.
 
-    ``head``: None leaves it as it is. ``pause``: seconds after which the
-    sweep may take the lane; None: it is kept, or freed if nothing waits.
+    ``head``, ``attempts``: None leaves them as they are. ``pause``: seconds
+    after which the sweep may take the lane; None: it is kept, or freed if
+    nothing waits.
     """
 
     lane_id: str
     token: str
     head: int | None = None
     pause: float | None = None
-    attempts: int = 0
+    attempts: int | None = None
     attempt: delivery_obj.Attempt | None = None
 
 
@@ -60,7 +62,7 @@ class Loaded:
 
     lease: lane_obj.Lease
     ends: float
-    rows: list[sa.Row[tuple[object, ...]]]
+    rows: list[sa.Row[Any]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -129,10 +131,8 @@ class Ledger:
             found = delivery_obj.waiting(
                 conn, self._db.dialect, alive.values(), AHEAD)
         return [
-            Loaded(alive[lane_id], alive[lane_id].until / 1e6 + offset,
-                   list(rows))
-            for lane_id, rows in itertools.groupby(
-                found, key=lambda row: str(row.lane_id))]
+            Loaded(alive[lane_id], alive[lane_id].until / 1e6 + offset, rows)
+            for lane_id, rows in found.items()]
 
     def _commit(self, steps: Sequence[Step]) -> Committed:
         dialect = self._db.dialect
@@ -149,7 +149,7 @@ class Ledger:
                 if row is None or row.token != step.token:
                     ours.append(False)
                     continue
-                state = _state(step, row.head, row.tail, now, until)
+                state = _state(step, row, now, until)
                 ours.append(state.token is not None)
                 states.append(state)
                 if step.attempt is not None:
@@ -193,17 +193,17 @@ class Ledger:
         self._trouble_until = time.monotonic() + GRACE
 
 
-def _state(step: Step, head: int, tail: int, now: int,
+def _state(step: Step, row: sa.Row[Any], now: int,
            until: int) -> lane_obj.State:
-    if step.head is not None:
-        head = step.head
-    if head > tail:
+    head = row.head if step.head is None else step.head
+    if head > row.tail:
         # Nothing came in the meantime: the next one leases it again.
         return lane_obj.State(step.lane_id, head, None, None, 0)
-    if step.pause is not None:
-        due = now + int(step.pause * 1e6)
-        return lane_obj.State(step.lane_id, head, due, None, step.attempts)
-    return lane_obj.State(step.lane_id, head, until, step.token, 0)
+    if step.pause is None:
+        return lane_obj.State(step.lane_id, head, until, step.token, 0)
+    attempts = row.attempts if step.attempts is None else step.attempts
+    due = now + int(step.pause * 1e6)
+    return lane_obj.State(step.lane_id, head, due, None, attempts)
 
 
 def distinct(leases: Iterable[lane_obj.Lease],

@@ -106,7 +106,8 @@ class Receivers(Generic[Item]):
         while self._ready and self.active < self._max_calls:
             receiver = self._ready.popleft()
             if receiver.failures:
-                self._suspects.append(receiver)
+                receiver.listed = False
+                self._list(receiver)
             else:
                 self._start(receiver, now, calls)
         while (self._suspects and self._probes < self._max_probes
@@ -126,9 +127,6 @@ class Receivers(Generic[Item]):
         self._probes -= call.probe
         excess: list[Item] = []
         if answered:
-            if receiver.failures and receiver in self._suspects:
-                self._suspects.remove(receiver)
-                receiver.listed = False
             receiver.failures = 0
             receiver.answers += 1
             receiver.closed_until = float('-inf')

@@ -2,6 +2,7 @@
 """Deliveries as the notifier uses them: what waits, and what became of it."""
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
@@ -23,6 +24,7 @@ DEAD = 'dead'
 class Attempt:
     """What an attempt changes of a delivery; times in microseconds.
 
+    ``last_error``: None leaves that of an earlier attempt.
     ``received_at``: when the answer came, empty if none did.
     """
 
@@ -37,34 +39,54 @@ class Attempt:
 
 def waiting(conn: sa.Connection, dialect: str,
             leases: Iterable[lane_obj.Lease], limit: int,
-            ) -> Sequence[sa.Row[Any]]:
+            ) -> dict[str, list[sa.Row[Any]]]:
     """Return the first deliveries of lanes whose lease is still in force.
 
-    The rows are ordered by lane and sequence, at most ``limit`` a lane. A
-    lane of which nothing is found has one row without a delivery (``id``).
+    :returns: by lane, at most ``limit`` rows in the order of ``sequence``.
+        Where deliveries are missing there are rows without ``id``, at least
+        one for each lane.
     """
-    ordered = sorted((lease.lane_id, lease.token) for lease in leases)
-    return conn.execute(
-        _waiting(dialect), {'v': rows.values(ordered), 'n': limit}).all()
+    found: dict[str, list[sa.Row[Any]]] = collections.defaultdict(list)
+    for row in conn.execute(_waiting(dialect), {
+            'v': rows.values((x.lane_id, x.token) for x in leases),
+            'ahead': rows.values((step,) for step in range(limit)),
+            'n': limit}):
+        found[row.lane_id].append(row)
+    for many in found.values():
+        # The database would do it in a temporary table.
+        many.sort(key=lambda row: row.sequence or 0)
+    return found
 
 
 def store(conn: sa.Connection, dialect: str,
           attempts: Sequence[Attempt]) -> None:
     """Store what became of deliveries whose lanes are locked."""
-    if attempts:
+    failed = [(a.id, a.status, a.attempts, a.committed_at, a.fired_at,
+               a.received_at, a.last_error)
+              for a in attempts if a.last_error is not None]
+    if failed:
+        conn.execute(_store_failed(dialect), {'v': rows.values(failed)})
+    if len(failed) < len(attempts):
         conn.execute(_store(dialect), {'v': rows.values(
-            (a.id, a.status, a.attempts, a.last_error, a.committed_at,
-             a.fired_at, a.received_at) for a in attempts)})
+            (a.id, a.status, a.attempts, a.committed_at, a.fired_at,
+             a.received_at) for a in attempts if a.last_error is None)})
 
 
 @functools.cache
 def _waiting(dialect: str) -> sa.Select[Any]:
     lane, delivery, event = models.lane, models.delivery, models.event
     leased = rows.table(dialect, {'id': 'id', 'token': 'id'})
+    ahead = rows.table(dialect, {'step': 'int'}, 'ahead')
+    # Each sequence number is looked up by itself: a range that depends on
+    # the lane would read the whole history of the lane.
     sources = leased.join(lane, sa.and_(
-        lane.c.id == leased.c.id, lane.c.token == leased.c.token)
-    ).outerjoin(delivery, sa.and_(
+        lane.c.id == leased.c.id, lane.c.token == leased.c.token,
+    )).join(ahead, sa.or_(
+        ahead.c.step == 0, ahead.c.step <= lane.c.tail - lane.c.head,
+    )).outerjoin(delivery, sa.and_(
         delivery.c.lane_id == lane.c.id,
+        delivery.c.sequence == lane.c.head + ahead.c.step,
+        # PostgreSQL would use the index for the lane alone.
         delivery.c.sequence >= lane.c.head,
         delivery.c.sequence < lane.c.head + sa.bindparam('n'),
         delivery.c.status == PENDING,
@@ -79,20 +101,34 @@ def _waiting(dialect: str) -> sa.Select[Any]:
         delivery.c.message_id, delivery.c.created_at,
         delivery.c.notified_at, delivery.c.transformed_at,
         delivery.c.evaluated_at, event.c.body,
-    ).select_from(sources).order_by(lane.c.id, delivery.c.sequence)
+    ).select_from(sources).prefix_with(
+        'STRAIGHT_JOIN', dialect='mysql').prefix_with(
+            'STRAIGHT_JOIN', dialect='mariadb')
+
+
+_CHANGED = {
+    'id': 'id', 'status': 'id', 'attempts': 'int', 'committed_at': 'int',
+    'fired_at': 'int', 'received_at': 'int'}
 
 
 @functools.cache
 def _store(dialect: str) -> sa.Update:
+    # Without the error: MariaDB puts rows that have a text on the disk.
+    return _update(rows.table(dialect, _CHANGED))
+
+
+@functools.cache
+def _store_failed(dialect: str) -> sa.Update:
+    new = rows.table(dialect, {**_CHANGED, 'last_error': 'text'})
+    return _update(new).values(last_error=new.c.last_error)
+
+
+def _update(new: sa.Subquery) -> sa.Update:
     delivery = models.delivery
-    new = rows.table(dialect, {
-        'id': 'id', 'status': 'id', 'attempts': 'int', 'last_error': 'text',
-        'committed_at': 'int', 'fired_at': 'int', 'received_at': 'int'})
     return sa.update(delivery).where(
         delivery.c.id == new.c.id, delivery.c.status == PENDING,
     ).values(
         status=new.c.status, attempts=new.c.attempts,
-        last_error=new.c.last_error, fired_at=new.c.fired_at,
-        received_at=new.c.received_at,
+        fired_at=new.c.fired_at, received_at=new.c.received_at,
         committed_at=sa.func.coalesce(
             new.c.committed_at, delivery.c.committed_at))

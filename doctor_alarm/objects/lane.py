@@ -46,7 +46,7 @@ class State:
 
 def lock(conn: sa.Connection, dialect: str, ids: Iterable[str],
          ) -> dict[str, sa.Row[Any]]:
-    """Lock lanes in the order of their ids; return id, token, head, tail."""
+    """Lock lanes in the order of their ids; return what decides on them."""
     found = conn.execute(
         _lock(dialect), {'v': rows.values([(i,) for i in sorted(set(ids))])})
     return {row.id: row for row in found}
@@ -90,7 +90,7 @@ def _lock(dialect: str) -> sa.Select[Any]:
     lane = models.lane
     wanted = rows.table(dialect, {'id': 'id'})
     return sa.select(
-        lane.c.id, lane.c.token, lane.c.head, lane.c.tail,
+        lane.c.id, lane.c.token, lane.c.head, lane.c.tail, lane.c.attempts,
     ).select_from(wanted.join(lane, lane.c.id == wanted.c.id)).order_by(
         lane.c.id).with_for_update(of=lane).prefix_with(
             # The locks come in the order in which the join reads.

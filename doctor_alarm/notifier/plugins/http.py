@@ -10,6 +10,8 @@ import datetime
 import email.utils
 import functools
 import logging
+import os
+import random
 import resource
 import ssl
 import time
@@ -81,12 +83,12 @@ class HttpNotifier(base.Notifier):
     async def deliver(self, delivery: base.Delivery) -> base.Outcome:
         """Post a delivery; the answer decides."""
         try:
-            target = _target(delivery.action.geturl())
+            target = _target(delivery.action)
         except ValueError:
             return base.Outcome.rejected('the action is not a valid URL')
         data = body.build(delivery, time.time_ns() // 1000)
         try:
-            return await self._post(target, delivery.id, data)
+            return await self._post(target, delivery, data)
         except _BROKEN as exc:
             if isinstance(exc, aiohttp.ClientConnectorError):
                 return _failed(exc)
@@ -94,22 +96,23 @@ class HttpNotifier(base.Notifier):
             return _failed(exc)
         # It closed an idle connection at the moment in which we used it.
         try:
-            return await self._post(target, delivery.id, data)
+            return await self._post(target, delivery, data)
         except aiohttp.ClientError as exc:
             return _failed(exc)
 
-    async def _post(self, target: _Target, notification_id: str,
+    async def _post(self, target: _Target, delivery: base.Delivery,
                     data: bytes) -> base.Outcome:
         assert self._session is not None    # noqa: S101
         response = await self._session.post(
             target.url, data=data, allow_redirects=False, headers={
-                **target.headers, 'Idempotency-Key': notification_id,
-                'X-Openstack-Request-Id': 'req-%s' % uuid.uuid4()})
+                **target.headers, 'Idempotency-Key': delivery.id,
+                'X-Openstack-Request-Id': 'req-%s' % _request_id()})
         if 200 <= response.status < 300:
             self._release(response)
             return base.Outcome.delivered()
         with contextlib.closing(response):
-            return await _refusal(response, target)
+            return await _refusal(
+                response, _secrets(delivery.action, target.url))
 
     def _release(self, response: aiohttp.ClientResponse) -> None:
         if response.content.is_eof():
@@ -124,48 +127,60 @@ class HttpNotifier(base.Notifier):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Target:
-    """An action as it is called; ``secrets``: parts that are not shown."""
+    """An action as it is called."""
 
     url: yarl.URL
     headers: dict[str, str]
-    secrets: tuple[str, ...]
 
 
-@functools.lru_cache(1024)
-def _target(action: str) -> _Target:
-    parts = urllib.parse.urlsplit(action)
-    query = '&'.join(
-        item for item in parts.query.split('&')
-        if item.partition('=')[0] != VERIFY_ARGUMENT)
-    userinfo, _at, netloc = parts.netloc.rpartition('@')
+@functools.lru_cache(4096)
+def _target(action: urllib.parse.SplitResult) -> _Target:
+    userinfo, _at, netloc = action.netloc.rpartition('@')
+    query = action.query
+    if VERIFY_ARGUMENT in query:
+        query = '&'.join(
+            item for item in query.split('&')
+            if item.partition('=')[0] != VERIFY_ARGUMENT)
     url = yarl.URL(urllib.parse.urlunsplit(
-        (parts.scheme, netloc, parts.path, query, '')))
+        (action.scheme, netloc, action.path, query, '')))
     if not url.raw_host:
         raise ValueError
-    headers, secrets = {}, [url.raw_path_qs, url.path_qs, action]
-    secrets.extend(item.partition('=')[2] for item in query.split('&'))
-    secrets.extend(url.query.values())
+    headers = {}
     if userinfo:
-        user, _colon, password = userinfo.partition(':')
-        plain = '%s:%s' % (urllib.parse.unquote(user),
-                           urllib.parse.unquote(password))
-        encoded = base64.b64encode(plain.encode()).decode()
-        headers['Authorization'] = 'Basic %s' % encoded
-        secrets.extend((userinfo, password, plain, encoded,
-                        urllib.parse.unquote(password)))
-    longest_first = sorted(
-        {s for s in secrets if len(s) > 1}, key=len, reverse=True)
-    return _Target(url, headers, tuple(longest_first))
+        headers['Authorization'] = 'Basic %s' % _credentials(userinfo)[0]
+    return _Target(url, headers)
+
+
+def _credentials(userinfo: str) -> tuple[str, ...]:
+    """Return the forms in which user and password may be echoed."""
+    user, _colon, password = userinfo.partition(':')
+    plain = '%s:%s' % (urllib.parse.unquote(user),
+                       urllib.parse.unquote(password))
+    encoded = base64.b64encode(plain.encode()).decode()
+    return (encoded, plain, userinfo, password,
+            urllib.parse.unquote(password))
+
+
+def _secrets(action: urllib.parse.SplitResult, url: yarl.URL) -> list[str]:
+    """Return the parts of an action that a reason must not show."""
+    found = {action.geturl(), url.raw_path_qs, url.path_qs,
+             url.raw_query_string, *url.query.values()}
+    found.update(
+        item.partition('=')[2] for item in action.query.split('&'))
+    userinfo = action.netloc.rpartition('@')[0]
+    if userinfo:
+        found.update(_credentials(userinfo))
+    return sorted((s for s in found if len(s) > 1), key=len, reverse=True)
 
 
 async def _refusal(response: aiohttp.ClientResponse,
-                   target: _Target) -> base.Outcome:
+                   secrets: list[str]) -> base.Outcome:
     reason = 'HTTP %d %s' % (response.status, response.reason or '')
     if 300 <= response.status < 400:
         reason += ' (redirects are not followed)'
     else:
         reason += ': %s' % await _beginning(response)
-    reason = _shown(reason, target.secrets)
+    reason = _shown(reason, secrets)
     if response.status in RETRIED or response.status >= 500:
         return base.Outcome.retry(
             reason, retry_after(response.headers.get('Retry-After', '')))
@@ -210,9 +225,17 @@ def _failed(exc: aiohttp.ClientError) -> base.Outcome:
     if isinstance(exc, aiohttp.ClientConnectorDNSError):
         return _unreached('the host name can not be resolved')
     if isinstance(exc, aiohttp.ClientConnectorError):
+        # Its own text names the address.
+        number = exc.os_error.errno
         return _unreached('no connection: %s' % (
-            exc.os_error.strerror or type(exc.os_error).__name__))
+            os.strerror(number) if number else type(exc.os_error).__name__))
     return _unreached('the connection ended without an answer')
+
+
+def _request_id() -> uuid.UUID:
+    # It names the request in logs and is no secret. The system's source of
+    # randomness would make this thread wait for the others at each call.
+    return uuid.UUID(int=random.getrandbits(128), version=4)  # noqa: S311
 
 
 def _unreached(reason: str) -> base.Outcome:
@@ -236,7 +259,7 @@ def retry_after(value: str, now: float | None = None) -> float | None:
     return max(0.0, when.timestamp() - (time.time() if now is None else now))
 
 
-def _shown(reason: str, secrets: tuple[str, ...]) -> str:
+def _shown(reason: str, secrets: list[str]) -> str:
     """Return a reason in one line, without what receivers echo."""
     for secret in secrets:
         reason = reason.replace(secret, MASK)

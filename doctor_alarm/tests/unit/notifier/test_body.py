@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+
+from doctor_alarm import event
+from doctor_alarm.notifier import body
+from doctor_alarm.tests import base
+from doctor_alarm.tests.unit.notifier import deliveries
+
+
+class BodyTest(base.TestCase):
+
+    def build(self, **values):
+        delivery = deliveries.a_delivery(**values)
+        return json.loads(body.build(
+            delivery, event.to_us(deliveries.WHEN) + 12345))
+
+    def test_aodhs_form_and_what_we_add(self):
+        self.assertEqual({
+            'alarm_id': 'a1', 'alarm_name': 'vm d\u00f6wn',
+            'severity': 'critical', 'previous': 'ok', 'current': 'alarm',
+            'reason': 'Event hits the query',
+            'reason_data': {
+                'type': 'event', 'event': deliveries.an_event().as_dict()},
+            'notification_id': 'n1', 'sequence': 7, 'project_id': 'p1',
+            'resource_id': 'vm1',
+            'event_time': '2026-11-20T10:39:51.925127',
+            'fired_at': '2026-11-20T10:39:51.937472',
+        }, self.build(id='n1'))
+
+    def test_texts_of_users_do_not_break_out(self):
+        hostile = 'x", "alarm_id": "other\\'
+
+        built = self.build(alarm_name=hostile, reason=hostile)
+
+        self.assertEqual('a1', built['alarm_id'])
+        self.assertEqual(hostile, built['alarm_name'])
+        self.assertEqual(hostile, built['reason'])

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import urllib.parse
+
+import hypothesis
+from hypothesis import strategies as st
+
+from doctor_alarm.notifier import receivers
+from doctor_alarm.tests import base
+
+
+def make(max_calls=100, window=10, max_waiting=1000, pause=lambda n: 2.0 ** n):
+    return receivers.Receivers(
+        max_calls=max_calls, window=window, max_waiting=max_waiting,
+        pause=pause)
+
+
+class ReceiversTest(base.TestCase):
+
+    def offer(self, group, key, count):
+        for i in range(count):
+            self.assertIsNone(group.offer(key, '%s%d' % (key, i), 0))
+
+    def test_items_of_a_receiver_start_in_their_order(self):
+        group = make()
+        self.offer(group, 'a', 3)
+
+        self.assertEqual(
+            ['a0', 'a1', 'a2'], [call.item for call in group.start(0)])
+
+    def test_receivers_take_turns(self):
+        group = make()
+        self.offer(group, 'a', 2)
+        self.offer(group, 'b', 2)
+
+        self.assertEqual(['a0', 'b0', 'a1', 'b1'],
+                         [call.item for call in group.start(0)])
+
+    def test_the_window_grows_with_each_answer_to_its_bound(self):
+        group = make(window=6)
+        self.offer(group, 'a', 50)
+        calls = group.start(0)
+        self.assertEqual(receivers.INITIAL, len(calls))
+
+        for expected in (5, 6, 6):
+            group.done(calls.pop(0), True, 1)
+            calls += group.start(1)
+
+            self.assertEqual(expected, len(calls))
+
+    def test_a_newcomer_finds_a_free_call_beside_receivers_that_hang(self):
+        group = make(max_calls=40, window=40, max_waiting=10000)
+        for i in range(30):
+            self.offer(group, 'hangs%d' % i, 50)
+        group.start(0)
+
+        self.offer(group, 'new', 1)
+
+        self.assertEqual(['new0'], [call.item for call in group.start(1)])
+
+    def test_calls_are_bounded_overall(self):
+        group = make(max_calls=5)
+        for key in 'abcdefgh':
+            self.offer(group, key, 1)
+
+        calls = group.start(0)
+        self.assertEqual(5, len(calls))
+        self.assertEqual([], group.start(0))
+        group.done(calls[0], True, 1)
+
+        self.assertEqual(['f0'], [call.item for call in group.start(1)])
+
+    def test_one_failure_leaves_one_call_at_a_time(self):
+        group = make()
+        self.offer(group, 'a', 20)
+        calls = group.start(0)
+
+        self.assertEqual([], group.done(calls.pop(), False, 1))
+        # Those that were under way at the failure say nothing new.
+        for call in calls:
+            self.assertEqual([], group.done(call, False, 2))
+            self.assertLessEqual(len(group.start(2)), 1)
+
+    def test_the_second_failure_closes_the_receiver(self):
+        group = make()
+        self.offer(group, 'a', 20)
+        for call in group.start(0):
+            group.done(call, False, 1)
+        probe, = group.start(1)
+
+        excess = group.done(probe, False, 5)
+
+        self.assertEqual(['a%d' % i for i in range(5, 20)], excess)
+        self.assertEqual(0, group.waiting)
+        self.assertEqual(2.0, group.closed_for('a', 5))
+        self.assertEqual(1.5, group.offer('a', 'late', 5.5))
+        self.assertIsNone(group.offer('a', 'later', 7.0))
+
+    def test_pauses_grow_until_it_answers(self):
+        group = make()
+        now = 0.0
+        for failures in range(1, 5):
+            self.assertIsNone(group.offer('a', 'x', now))
+            call, = group.start(now)
+            group.done(call, False, now)
+            expected = 2.0 ** (failures - 1) if failures > 1 else 0.0
+            self.assertEqual(expected, group.closed_for('a', now))
+            now += expected
+        self.assertIsNone(group.offer('a', 'x', now))
+        call, = group.start(now)
+
+        group.done(call, True, now)
+
+        self.assertEqual(0.0, group.closed_for('a', now))
+        self.offer(group, 'a', 5)
+        self.assertGreater(len(group.start(now)), 1)
+
+    def test_receivers_that_fail_share_a_part_of_the_calls(self):
+        group = make(max_calls=40)
+        for i in range(30):
+            key = 'dead%d' % i
+            self.offer(group, key, 2)
+            call, = [c for c in group.start(0) if c.item == key + '0'] or [
+                None]
+            group.done(call, False, 0)
+        self.offer(group, 'alive', 1)
+
+        started = [call.item for call in group.start(1)]
+
+        self.assertIn('alive0', started)
+        self.assertLessEqual(group.active, 40)
+
+    def test_a_receiver_that_answers_again_has_its_turn_at_once(self):
+        group = make()
+        self.offer(group, 'a', 10)
+        first, second, *others = group.start(0)
+        group.done(first, False, 1)
+        self.assertEqual([], group.start(1))
+
+        for call in (second, *others):
+            group.done(call, True, 2)
+
+        self.assertEqual(4, len(group.start(2)))
+
+    def test_a_queue_gets_what_others_leave(self):
+        group = make(max_waiting=10)
+        taken = [group.offer('a', i, 0) for i in range(10)]
+
+        self.assertEqual([None] * 5, taken[:5])
+        self.assertTrue(all(pause >= 1 for pause in taken[5:]))
+        self.assertIsNone(group.offer('b', 0, 0))
+
+    def test_a_call_that_was_not_made_changes_nothing(self):
+        group = make()
+        self.offer(group, 'a', 1)
+        call, = group.start(0)
+
+        group.done(call, None, 1)
+
+        self.assertEqual(0, group.active)
+        self.assertEqual(0.0, group.closed_for('a', 1))
+
+    def test_idle_receivers_are_forgotten(self):
+        group = make()
+        for key in ('good', 'bad'):
+            self.offer(group, key, 1)
+            call, = group.start(0)
+            group.done(call, key == 'good', 0)
+        self.assertEqual(['bad'], list(group._receivers))
+
+        group.forget(receivers.MEMORY + 1)
+
+        self.assertEqual([], list(group._receivers))
+
+    def test_clear_returns_what_waits(self):
+        group = make()
+        self.offer(group, 'a', 6)
+        group.start(0)
+
+        self.assertEqual(['a4', 'a5'], group.clear())
+        self.assertEqual(0, group.waiting)
+        self.assertEqual([], group.start(0))
+
+    @hypothesis.settings(deadline=None)
+    @hypothesis.given(st.lists(st.tuples(
+        st.sampled_from('abc'), st.sampled_from(('offer', 'yes', 'no')))))
+    def test_nothing_is_lost_and_no_bound_broken(self, moves):
+        group = make(max_calls=6, window=3, max_waiting=20)
+        inside, calls, now = 0, [], 0.0
+        for key, move in moves:
+            now += 0.5
+            if move == 'offer':
+                inside += group.offer(key, key, now) is None
+            elif calls:
+                inside -= 1
+                inside -= len(group.done(calls.pop(0), move == 'yes', now))
+            calls += group.start(now)
+            self.assertEqual(inside, group.active + group.waiting)
+            self.assertEqual(len(calls), group.active)
+            self.assertLessEqual(group.active, 6)
+            self.assertLessEqual(group.waiting, 20)
+        # Answers let everything out.
+        while calls:
+            inside -= 1 + len(group.done(calls.pop(), True, now))
+            calls += group.start(now)
+        self.assertEqual((0, 0), (inside, group.waiting))
+
+
+class KeyTest(base.TestCase):
+
+    def key(self, url, project='p1'):
+        return receivers.key_of(project, urllib.parse.urlsplit(url))
+
+    def test_paths_and_users_share_a_receiver(self):
+        self.assertEqual(self.key('http://u:p@Host/a?x=1'),
+                         self.key('http://host:80/b'))
+
+    def test_ports_schemes_and_projects_do_not(self):
+        keys = {self.key('http://h/'), self.key('https://h/'),
+                self.key('http://h:81/'), self.key('http://h/', 'p2'),
+                self.key('log://')}
+
+        self.assertEqual(5, len(keys))
+
+    def test_a_wrong_port(self):
+        self.assertRaises(ValueError, self.key, 'http://h:99999/')
