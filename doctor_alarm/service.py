@@ -40,8 +40,12 @@ class Service(oslo_service.ServiceBase):
         try:
             self.open()
         except BaseException as exc:
-            self._failure = exc
-            self._ended.set()
+            self.failed(exc)
+
+    def failed(self, exc: BaseException) -> None:
+        """End because of an error, from any thread."""
+        self._failure = exc
+        self._ended.set()
 
     def wait(self) -> None:
         """Wait for the end of the service.

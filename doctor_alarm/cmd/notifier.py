@@ -18,3 +18,7 @@ def main() -> int:
     except exception.DoctorAlarmException as exc:
         return service.fail(exc)
     return service.run(conf, worker, conf.notifier.workers)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

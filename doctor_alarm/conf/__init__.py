@@ -55,7 +55,8 @@ def prepare(argv: Sequence[str], *, name: str = PROJECT,
     register(conf)
     log.set_defaults(default_log_levels=log.get_default_log_levels() + [
         'oslo_messaging=WARN', 'oslo.messaging=WARN', 'oslo_policy=WARN',
-        'stevedore=WARN', 'cotyledon=WARN', 'aiohttp=WARN'])
+        'stevedore=WARN', 'cotyledon=WARN', 'aiohttp=WARN',
+        'oslo_service=ERROR', 'alembic=WARN'])
     for (option, group), value in (defaults or {}).items():
         conf.set_default(option, value, group=group)
     conf.register_cli_opts(cli_opts)

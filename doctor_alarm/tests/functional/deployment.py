@@ -11,6 +11,8 @@ import fixtures
 import kombu
 import oslo_messaging
 import requests
+from testtools import content
+from testtools import content_type
 
 from doctor_alarm import dead_letter
 from doctor_alarm import messaging
@@ -55,6 +57,7 @@ class Deployment(fixtures.Fixture):
         self._extra = extra
         self._bus_url = bus_url
         self.processes = {}
+        self._tails = ''
 
     def _setUp(self):
         self.directory = self.useFixture(fixtures.TempDir()).path
@@ -73,7 +76,8 @@ class Deployment(fixtures.Fixture):
                 'bus': self._bus_url, 'database': database.url.replace(
                     '%', '%%'), 'port': self.port, 'extra': self._extra})
         self.addCleanup(self._end_all)
-        self.addDetail('logs', self._logs())
+        self.addDetail('logs', content.Content(
+            content_type.UTF8_TEXT, lambda: [self._tails.encode()]))
         for name in self._parts:
             self.start(name)
         self._wait_ready()
@@ -169,13 +173,6 @@ class Deployment(fixtures.Fixture):
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
-
-    def _logs(self):
-        from testtools import content
-        from testtools import content_type
-
-        def tails():
-            for name in self.processes:
-                yield ('== %s\n%s\n' % (
-                    name, self.log(name)[-4000:])).encode()
-        return content.Content(content_type.UTF8_TEXT, tails)
+        # Kept for the report of a failure: the folder is removed by then.
+        self._tails = ''.join('== %s\n%s\n' % (name, self.log(name)[-4000:])
+                              for name in self.processes)

@@ -43,7 +43,7 @@ class FaultTest(base.TestCase):
         other = self.nova.hosts[1]
         server_id = self.boot('evacuated', self.host)
 
-        self.nova.force_down(self.host, True)
+        self.force_down(self.host)
 
         self.wait_until(lambda: [
             service for service in self.notifications.heard('service.update')

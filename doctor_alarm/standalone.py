@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every part in one process: SQLite, and no bus between the stages.
+
+::
+
+    POST /v1/events -> commit (evaluator) -> wake -> dispatcher (notifier)
+    source bus, if one is configured -> agent --^
+
+The stages call each other. An event is accepted (202), or acknowledged to its
+bus, when the evaluator has committed it.
+"""
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+from oslo_config import cfg
+
+from doctor_alarm.agent import service as agent
+from doctor_alarm.api import app
+from doctor_alarm.api import server as api_server
+from doctor_alarm.db import api as db_api
+from doctor_alarm.db import schema
+from doctor_alarm import dead_letter
+from doctor_alarm.evaluator import committer
+from doctor_alarm.evaluator import engine
+from doctor_alarm import event as event_mod
+from doctor_alarm import exception
+from doctor_alarm import messaging
+from doctor_alarm.notifier import dispatcher
+from doctor_alarm import service
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds that a request waits for the commit.
+COMMIT_TIMEOUT = 30.0
+
+CLI_OPTS = [
+    cfg.HostAddressOpt('host', help='Address to listen on. Default: '
+                       '127.0.0.1.'),
+    cfg.PortOpt('port', help='Port to listen on. Default: 8042.'),
+    cfg.StrOpt('state-path', help='Folder of the database. Default: '
+               '~/.local/state/doctor-alarm.'),
+    cfg.BoolOpt('no-authentication-on-the-network', default=False,
+                help='Listen without authentication on an address that is '
+                     'not a loopback one, and mean it.'),
+]
+#: What differs from the distributed service, unless it is configured.
+DEFAULTS = {
+    ('auth_mode', 'api'): 'noauth',
+    ('host', 'api'): '127.0.0.1',
+    ('transport_url', None): '',
+}
+
+
+class LocalEvents:
+    """Accepts events by having them committed."""
+
+    def __init__(self, batcher: messaging.Batcher) -> None:
+        self._batcher = batcher
+
+    def accept(self, events: list[event_mod.Event]) -> None:
+        """Return when the effects of the events are durable.
+
+        :raises PublishFailed: they are not, as far as can be told
+        """
+        done = threading.Event()
+        errors: list[BaseException] = []
+
+        def finished(error: BaseException | None) -> None:
+            if error is not None:
+                errors.append(error)
+            done.set()
+
+        self._batcher.submit(committer.Item(events, finished))
+        if not done.wait(COMMIT_TIMEOUT) or errors:
+            raise exception.PublishFailed(
+                topic='the evaluator', reason=str(
+                    errors[0] if errors else 'the database does not answer'))
+
+
+class Standalone(service.Service):
+    """All stages, wired without a bus."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__()
+        configure(conf)
+        self._conf = conf
+        self._db = db_api.Database(conf)
+        letters = dead_letter.TableDeadLetters(self._db)
+        self._dispatcher = dispatcher.Dispatcher(
+            conf, self._db, on_failure=self.failed)
+        self._events = engine.Engine(
+            self._db, self._dispatcher.wake, conf.evaluator.wakeup_lease)
+        self._batcher = messaging.Batcher('committer', committer.Committer(
+            self._events.process, letters, stopping=self.stopping,
+            retry_max=conf.evaluator.retry_max,
+            max_event_age=conf.evaluator.max_event_age,
+            source='standalone').commit, limit=conf.evaluator.batch_size)
+        self._local = LocalEvents(self._batcher)
+        self._server = api_server.Server(
+            conf, app.build_app(conf, self._db, self._local))
+        self._agent: agent.AgentService | None = None
+        if conf.transport_url or conf.agent.messaging_urls:
+            self._agent = agent.AgentService(
+                conf, letters, accept=self._local.accept)
+
+    def open(self) -> None:
+        """Bring the schema up to date, start the stages from the last."""
+        schema.sync(self._db)
+        self._dispatcher.start()
+        self._batcher.start()
+        self._server.start()
+        if self._agent is not None:
+            self._agent.open()
+        LOG.info('Standalone service listens on %s', self._server.url)
+
+    def close(self) -> None:
+        """Stop the stages from the first, so that each drains."""
+        if self._agent is not None:
+            self._agent.stop()
+        self._server.stop()
+        self._batcher.stop()
+        self._dispatcher.stop()
+        self._db.dispose()
+
+
+def configure(conf: cfg.ConfigOpts) -> None:
+    """Apply the command line; refuse what nobody can want.
+
+    :raises ConfigurationError: without authentication on the network
+    """
+    if conf.host:
+        conf.set_override('host', str(conf.host), group='api')
+    if conf.port:
+        conf.set_override('port', conf.port, group='api')
+    if not conf.database.connection or conf.state_path:
+        folder = conf.state_path or os.path.join(
+            os.environ.get('XDG_STATE_HOME')
+            or os.path.expanduser('~/.local/state'), 'doctor-alarm')
+        conf.set_override(
+            'connection', 'sqlite:///%s' % os.path.join(
+                os.path.abspath(folder), 'doctor-alarm.sqlite'),
+            group='database')
+    if (conf.api.auth_mode == 'noauth'
+            and not api_server.is_loopback(conf.api.host)
+            and not conf.no_authentication_on_the_network):
+        raise exception.ConfigurationError(
+            where='--host %s' % conf.api.host, reason=(
+                'anybody who reaches it would be an administrator; set [api] '
+                'auth_mode, or say --no-authentication-on-the-network'))
