@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dead letters: what can not be processed is put aside, not lost.
 
-With a broker they are a queue of it: there go the messages that oslo.messaging
+They are a queue of the broker: there go the messages that oslo.messaging
 refuses to read (by the dead-letter exchange of our own queues) as well as
-those that a worker puts aside. Without one (standalone) they are a table.
+those that a worker puts aside. Where there is no broker (standalone) they are
+a table, see ``objects/dead_letter.py``.
 """
 from __future__ import annotations
 
@@ -21,10 +22,7 @@ import uuid
 import amqp
 import kombu
 import oslo_messaging
-import sqlalchemy as sa
 
-from doctor_alarm.db import api as db_api
-from doctor_alarm.db import models
 from doctor_alarm import exception
 from doctor_alarm import messaging
 
@@ -106,7 +104,7 @@ class QueueDeadLetters:
 
         :raises NotFound: there is none with this id
         """
-        return _find(self.list(), letter_id)
+        return find(self.list(), letter_id)
 
     def replay(self, letter_id: str) -> Letter:
         """Send a letter again to where it came from and take it out.
@@ -147,46 +145,6 @@ class QueueDeadLetters:
             queue = _queue(channel)
             queue.declare()
             yield iter(lambda: queue.get(no_ack=False), None)
-
-
-class TableDeadLetters:
-    """Dead letters as a table."""
-
-    def __init__(self, db: db_api.Database) -> None:
-        self._db = db
-
-    def put(self, reason: str, message_id: str, source: str,
-            body: Any) -> None:
-        """Store one letter."""
-        with self._db.writer() as conn:
-            conn.execute(sa.insert(models.dead_letter).values(
-                id=str(uuid.uuid4()), message_id=message_id[:255],
-                source=source[:255], reason=reason,
-                body=json.dumps(body, default=str),
-                created_at=int(time.time() * 1e6)))
-
-    def list(self) -> list[Letter]:
-        """Return all letters, oldest first."""
-        with self._db.reader() as conn:
-            rows = conn.execute(sa.select(models.dead_letter).order_by(
-                models.dead_letter.c.created_at)).all()
-        return [Letter(
-            id=row.id, message_id=row.message_id, source=row.source,
-            reason=row.reason, body=json.loads(row.body),
-            created_at=row.created_at) for row in rows]
-
-    def show(self, letter_id: str) -> Letter:
-        """Return one letter.
-
-        :raises NotFound: there is none with this id
-        """
-        return _find(self.list(), letter_id)
-
-    def remove(self, letter_id: str) -> None:
-        """Forget a letter that was played again."""
-        with self._db.writer() as conn:
-            conn.execute(sa.delete(models.dead_letter).where(
-                models.dead_letter.c.id == letter_id))
 
 
 def kombu_url(transport: oslo_messaging.Transport) -> str:
@@ -230,7 +188,11 @@ def _envelope(message: Any) -> dict[str, str]:
     return {'oslo.version': '2.0', 'oslo.message': json.dumps(message)}
 
 
-def _find(letters: list[Letter], letter_id: str) -> Letter:
+def find(letters: list[Letter], letter_id: str) -> Letter:
+    """Return the letter with an id.
+
+    :raises NotFound: there is none
+    """
     for letter in letters:
         if letter.id == letter_id:
             return letter

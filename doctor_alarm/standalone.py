@@ -22,13 +22,13 @@ from doctor_alarm.api import app
 from doctor_alarm.api import server as api_server
 from doctor_alarm.db import api as db_api
 from doctor_alarm.db import schema
-from doctor_alarm import dead_letter
 from doctor_alarm.evaluator import committer
 from doctor_alarm.evaluator import engine
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm.notifier import dispatcher
+from doctor_alarm.objects import dead_letter
 from doctor_alarm import service
 
 LOG = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ LAYERS = (
     {'action', 'conf', 'event', 'exception', 'match', 'metrics', 'policies',
      'schemas', 'transition'},
     # the outside world: who asks, the bus, the database, the process
-    {'context', 'db', 'dead_letter', 'messaging', 'policy', 'service'},
-    # the nouns and their SQL
-    {'objects'},
+    {'context', 'db', 'messaging', 'policy', 'service'},
+    # the nouns and their SQL; dead letters in the queue of the broker
+    {'dead_letter', 'objects'},
     # the stages; they meet at a topic, a table or HTTP
     {'agent', 'api', 'evaluator', 'inspector', 'monitors', 'notifier'},
     # what puts them together
