@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
+
 import fixtures
+from keystoneauth1 import exceptions
 from testtools import content
 
 from doctor_alarm.tests import base
@@ -38,7 +41,20 @@ class TestCase(base.TestCase):
             self.addDetail(name, content.text_content(tail))
 
     def boot(self, name, host):
-        """Boot a server that is deleted after the test; returns its id."""
+        """Boot a server that is gone after the test; returns its id."""
         server_id = self.nova.boot(name, host)
-        self.addCleanup(self.nova.delete, server_id)
+        self.addCleanup(self._delete, server_id)
         return server_id
+
+    def _delete(self, server_id):
+        with contextlib.suppress(exceptions.NotFound):
+            self.nova.delete(server_id)
+
+    def force_down(self, host):
+        """Say that a host is down; it is repaired after the test."""
+        self.addCleanup(self._repair, host)
+        self.nova.force_down(host, True)
+
+    def _repair(self, host):
+        if self.nova.service(host)['forced_down']:
+            self.nova.repair(host)

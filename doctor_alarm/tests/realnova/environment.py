@@ -50,9 +50,9 @@ def python() -> pathlib.Path:
     target = directory()
     interpreter = target / 'bin' / 'python'
     if not interpreter.exists():
-        with locked(target):
+        with locked(target) as lock:
             if not interpreter.exists():
-                _build(target)
+                _build(target, lock)
     return interpreter
 
 
@@ -62,30 +62,31 @@ def locked(target: pathlib.Path):
     target.parent.mkdir(parents=True, exist_ok=True)
     with open('%s.lock' % target, 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock
 
 
-def _build(target):
+def _build(target, lock):
     partial = pathlib.Path('%s.partial' % target)
     shutil.rmtree(partial, ignore_errors=True)
     # pip of the tests does the work: "venv" needs ensurepip for one of its
     # own, and Debian keeps that in another package.
-    _run(sys.executable, '-m', 'venv', '--without-pip', str(partial))
-    _run(sys.executable, '-m', 'pip', '--python',
-         str(partial / 'bin' / 'python'), 'install', '--quiet', '--no-input',
-         '--disable-pip-version-check', '--only-binary=:all:',
-         '--no-binary=%s' % SOURCE_ONLY, *PACKAGES)
+    _run(lock, 'venv', '--without-pip', str(partial))
+    _run(lock, 'pip', '--python', str(partial / 'bin' / 'python'), 'install',
+         '--quiet', '--no-input', '--disable-pip-version-check',
+         '--only-binary=:all:', '--no-binary=%s' % SOURCE_ONLY, *PACKAGES)
     partial.rename(target)
 
 
-def _run(*command):
+def _run(lock, module, *arguments):
     # Pins also what pip installs in order to build; replaces a PIP_CONSTRAINT
     # that is meant for our own packages.
     variables = os.environ | {'PIP_CONSTRAINT': str(CONSTRAINTS)}
     done = subprocess.run(
-        command, env=variables, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors='replace')
+        [sys.executable, '-m', module, *arguments], env=variables,
+        # a pip that outlives a killed test must be over before the next
+        pass_fds=[lock.fileno()],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors='replace')
     if done.returncode:
-        raise process.ServiceFailed('%s failed:\n%s' % (
-            ' '.join(command), done.stdout[-4000:]))
+        raise process.ServiceFailed('%s %s failed:\n%s' % (
+            module, ' '.join(arguments), done.stdout[-4000:]))
