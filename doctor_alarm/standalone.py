@@ -106,6 +106,11 @@ class Standalone(service.Service):
             self._agent = agent.AgentService(
                 conf, letters, accept=self._local.accept)
 
+    @property
+    def url(self) -> str:
+        """Where the API listens, once it does."""
+        return self._server.url
+
     def open(self) -> None:
         """Bring the schema up to date, start the stages from the last."""
         schema.sync(self._db)
