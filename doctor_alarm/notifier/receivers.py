@@ -25,6 +25,8 @@ INITIAL = 4
 SHARE = 4
 #: Part of all calls that receivers which are not reached may take together.
 PROBES = 4
+#: Seconds after which an item without a place in the queue may come again.
+EXCESS = (1.0, 10.0)
 #: Seconds for which the failures of a receiver are remembered after a pause.
 MEMORY = 120.0
 
@@ -33,7 +35,7 @@ MEMORY = 120.0
 class _Receiver(Generic[Item]):
     key: Hashable
     since: float
-    window: int = INITIAL
+    window: int
     active: int = 0
     answers: int = 0
     failures: int = 0
@@ -42,6 +44,13 @@ class _Receiver(Generic[Item]):
     listed: bool = False
     queue: collections.deque[Item] = dataclasses.field(
         default_factory=collections.deque)
+
+    def drained_in(self, now: float) -> float:
+        """Return in how many seconds its queue may be empty, roughly."""
+        if not self.answers:
+            return EXCESS[0]
+        each = (now - self.since) / self.answers
+        return min(max(EXCESS[0], each * len(self.queue)), EXCESS[1])
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -88,13 +97,12 @@ class Receivers(Generic[Item]):
         """Queue an item; return None, or after how many seconds to retry."""
         receiver = self._receivers.get(key)
         if receiver is None:
-            receiver = self._receivers[key] = _Receiver(key, now)
+            receiver = self._receivers[key] = _Receiver(
+                key, now, min(INITIAL, self._window))
         if receiver.closed_until > now:
             return receiver.closed_until - now
         if len(receiver.queue) >= max(1, self.room):
-            elapsed = max(now - receiver.since, 0.1)
-            rate = max(receiver.answers / elapsed, 1.0)
-            return max(1.0, len(receiver.queue) / rate)
+            return receiver.drained_in(now)
         receiver.queue.append(item)
         self.waiting += 1
         self._list(receiver)

@@ -33,7 +33,7 @@ class NotifierService(service.Service):
         metrics.serve(self._conf)
         self._db = db_api.Database(self._conf)
         self._dispatcher = dispatcher.Dispatcher(
-            self._conf, self._db, on_failure=self._failed)
+            self._conf, self._db, on_failure=self.failed)
         self._dispatcher.start()
         self._server = messaging.BatchServer(
             messaging.get_hint_transport(self._conf),
@@ -54,10 +54,6 @@ class NotifierService(service.Service):
             self._server.disconnect()
         if self._db is not None:
             self._db.dispose()
-
-    def _failed(self, exc: BaseException) -> None:
-        self._failure = exc
-        self._ended.set()
 
     def _on_message(self, incoming: Any) -> None:
         try:

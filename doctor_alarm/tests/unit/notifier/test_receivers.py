@@ -147,8 +147,21 @@ class ReceiversTest(base.TestCase):
         taken = [group.offer('a', i, 0) for i in range(10)]
 
         self.assertEqual([None] * 5, taken[:5])
-        self.assertTrue(all(pause >= 1 for pause in taken[5:]))
+        self.assertEqual([receivers.EXCESS[0]] * 5, taken[5:])
         self.assertIsNone(group.offer('b', 0, 0))
+
+    def test_the_excess_comes_again_when_the_queue_may_be_empty(self):
+        group = make(max_waiting=20)
+        self.offer(group, 'a', 10)
+        for now in (1.0, 2.0):
+            call, = group.start(now)[:1]
+            group.done(call, True, now)
+        self.offer(group, 'b', 4)
+
+        while (pause := group.offer('a', 'x', 2.0)) is None:
+            pass
+
+        self.assertEqual(1.0 * len(group._receivers['a'].queue), pause)
 
     def test_a_call_that_was_not_made_changes_nothing(self):
         group = make()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A dispatcher on a database, with a plugin that does what a test says."""
+
+import asyncio
+import collections
+import threading
+
+from doctor_alarm.notifier import base as notifier
+from doctor_alarm.notifier import dispatcher
+from doctor_alarm.notifier import registry
+from doctor_alarm.tests import outbox
+from doctor_alarm.tests import storage
+
+#: Quick and never by accident: a test that needs it says so.
+OPTIONS = {
+    'timeout': 1.0, 'lease': 30.0, 'retry_initial': 0.05, 'retry_max': 0.2,
+    'sweep_interval': 0.1}
+
+
+class Plugin(notifier.Notifier):
+    """Delivers, unless it is told otherwise.
+
+    :ivar seen: (host of the action, lane, sequence) of every attempt
+    :ivar answers: host -> outcomes of its next attempts; an exception is
+        raised, a callable is called with the delivery
+    """
+
+    def __init__(self, conf):
+        super().__init__(conf)
+        self.seen = []
+        self.answers = collections.defaultdict(collections.deque)
+        self._gates = {}
+        self.running = 0
+        self.most = 0
+
+    def hold(self, host):
+        """Let the attempts at a host wait until :meth:`release`."""
+        self._gates[host] = threading.Event()
+
+    def release(self, host):
+        self._gates.pop(host).set()
+
+    def of(self, lane):
+        """The sequence numbers of the attempts of a lane."""
+        return [sequence for _host, lane_id, sequence in list(self.seen)
+                if lane_id == lane.id]
+
+    def at(self, host):
+        return [item for item in list(self.seen) if item[0] == host]
+
+    async def deliver(self, delivery):
+        host = delivery.action.hostname
+        self.seen.append((host, delivery.lane_id, delivery.sequence))
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            gate = self._gates.get(host)
+            while gate and not gate.is_set():
+                await asyncio.sleep(0.002)
+            answer = notifier.Outcome.delivered()
+            if self.answers[host]:
+                answer = self.answers[host].popleft()
+            if callable(answer):
+                answer = await asyncio.to_thread(answer, delivery)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer or notifier.Outcome.delivered()
+        finally:
+            self.running -= 1
+
+
+class DispatcherTests:
+    """Mixed into a test case; its database is SQLite unless it says."""
+
+    options = {}
+
+    def database_url(self):
+        return None
+
+    def setUp(self):
+        super().setUp()
+        self.storage = self.useFixture(storage.Storage(self.database_url()))
+        self.conf, self.db = self.storage.conf, self.storage.db
+        self.configure(**OPTIONS | self.options)
+        self.outbox = outbox.Outbox(self.db)
+        self.plugin = Plugin(self.conf)
+
+    def configure(self, **options):
+        for name, value in options.items():
+            self.conf.set_override(name, value, group='notifier')
+
+    def a_dispatcher(self, plugin=None, db=None):
+        """Start a dispatcher; it is stopped with the test."""
+        self.failures = []
+        made = dispatcher.Dispatcher(
+            self.conf, db or self.db,
+            registry.Registry({'test': plugin or self.plugin}),
+            on_failure=self.failures.append)
+        made.start()
+        self.addCleanup(self._stop, made)
+        return made
+
+    def _stop(self, made):
+        made.stop(30)
+        self.assertEqual([], self.failures)
+
+    def lane(self, host='r1', **kwargs):
+        return self.outbox.lane('test://%s/x' % host, **kwargs)
+
+    def wait_idle(self, timeout=30):
+        self.wait_until(self.outbox.idle, timeout, lambda: [
+            tuple(row) for row in self.outbox.lanes()
+            if row.due is not None][:5])

@@ -1,0 +1,699 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import contextlib
+import logging
+import threading
+import time
+from unittest import mock
+
+import fixtures
+from oslo_db import exception as db_exc
+import sqlalchemy as sa
+
+from doctor_alarm.db import models
+from doctor_alarm import exception
+from doctor_alarm.notifier import base as notifier
+from doctor_alarm.notifier import dispatcher
+from doctor_alarm.notifier import ledger
+from doctor_alarm.notifier import registry
+from doctor_alarm.objects import delivery as delivery_obj
+from doctor_alarm.tests import base
+from doctor_alarm.tests import dispatching
+from doctor_alarm.tests import outbox
+
+RETRY = notifier.Outcome.retry('HTTP 503')
+
+
+class OrderTest(dispatching.DispatcherTests, base.TestCase):
+
+    def test_deliveries_of_a_lane_go_out_one_after_the_other(self):
+        # More than are loaded at once.
+        lane, count = self.lane(), 2 * ledger.AHEAD + 3
+        given = self.a_dispatcher()
+
+        given.wake(self.outbox.fire(lane, times=count))
+        self.wait_idle()
+
+        self.assertEqual(list(range(1, count + 1)), self.plugin.of(lane))
+        self.assertEqual({'delivered'}, set(self.outbox.statuses()))
+        self.assertEqual(1, self.plugin.most)
+
+    def test_an_idle_lane_has_no_lease(self):
+        lane = self.lane()
+
+        self.a_dispatcher().wake(self.outbox.fire(lane, times=2))
+        self.wait_idle()
+
+        row, = self.outbox.lanes()
+        self.assertEqual((3, 2, None, None, 0), (
+            row.head, row.tail, row.due, row.token, row.attempts))
+
+    def test_the_stages_are_stored(self):
+        hint = self.outbox.fire(self.lane())
+
+        self.a_dispatcher().wake(hint)
+        self.wait_idle()
+
+        row, = self.outbox.deliveries()
+        self.assertEqual(hint['committed_at'], row.committed_at)
+        self.assertTrue(row.committed_at <= row.fired_at <= row.received_at)
+        self.assertEqual((1, None), (row.attempts, row.last_error))
+
+    def test_only_what_the_wake_up_is_about_has_its_commit_time(self):
+        lane = self.lane()
+        hint = self.outbox.fire(lane)
+        self.outbox.fire(lane, created_at=hint['committed_at'] + 1)
+
+        self.a_dispatcher().wake(hint)
+        self.wait_idle()
+
+        self.assertEqual(
+            [hint['committed_at'], None],
+            [row.committed_at for row in self.outbox.deliveries()])
+
+    def test_lanes_of_a_receiver_do_not_wait_for_each_other(self):
+        lanes = [self.lane() for _ in range(4)]
+        self.plugin.hold('r1')
+
+        self.a_dispatcher().wake(self.outbox.fire(*lanes))
+
+        self.wait_until(lambda: self.plugin.running == 4)
+        self.plugin.release('r1')
+        self.wait_idle()
+
+    def test_the_concurrency_of_a_receiver(self):
+        self.configure(receiver_concurrency=2)
+        lanes = [self.lane() for _ in range(20)]
+        self.plugin.hold('r1')
+
+        self.a_dispatcher().wake(self.outbox.fire(*lanes))
+        self.wait_until(lambda: self.plugin.running == 2)
+        self.plugin.release('r1')
+        self.wait_idle()
+
+        self.assertEqual(2, self.plugin.most)
+
+    def test_a_wake_up_that_comes_twice_is_one(self):
+        lane = self.lane()
+        hint = self.outbox.fire(lane, times=3)
+        given = self.a_dispatcher()
+
+        for _ in range(3):
+            given.wake(hint)
+        self.wait_idle()
+        given.wake(hint)
+        given.stop()
+
+        self.assertEqual([1, 2, 3], self.plugin.of(lane))
+
+    def test_a_gap_is_stepped_over(self):
+        lane = self.lane()
+        hint = self.outbox.fire(lane, times=3 * ledger.AHEAD)
+        with self.db.writer() as conn:
+            conn.execute(sa.delete(models.delivery).where(
+                models.delivery.c.sequence > 1,
+                models.delivery.c.sequence < 3 * ledger.AHEAD))
+
+        self.a_dispatcher().wake(hint)
+        self.wait_idle()
+
+        self.assertEqual([1, 3 * ledger.AHEAD], self.plugin.of(lane))
+
+    def test_the_event_may_be_gone(self):
+        seen = []
+        self.plugin.answers['r1'].append(seen.append)
+        hint = self.outbox.fire(self.lane())
+        with self.db.writer() as conn:
+            conn.execute(sa.delete(models.event))
+
+        self.a_dispatcher().wake(hint)
+        self.wait_idle()
+
+        self.assertEqual({'message_id': seen[0].message_id}, seen[0].event)
+
+
+class RaceTest(dispatching.DispatcherTests, base.TestCase):
+    """Between the commit of an outcome and an evaluator."""
+
+    def test_a_lane_that_grew_meanwhile_is_not_freed(self):
+        lane = self.lane()
+        hints = []
+        self.plugin.answers['r1'].append(
+            lambda _delivery: hints.append(self.outbox.fire(lane)))
+
+        self.a_dispatcher().wake(self.outbox.fire(lane))
+        self.wait_idle()
+
+        self.assertEqual([[]], [hint['lanes'] for hint in hints])
+        self.assertEqual([1, 2], self.plugin.of(lane))
+
+    def test_nothing_is_stranded_while_an_evaluator_appends(self):
+        self.configure(sweep_interval=1000.0)
+        lanes = [self.lane() for _ in range(5)]
+        given = self.a_dispatcher()
+
+        for _ in range(60):
+            given.wake(self.outbox.fire(*lanes))
+        self.wait_idle()
+
+        for lane in lanes:
+            self.assertEqual(list(range(1, 61)), self.plugin.of(lane))
+        self.assertEqual({'delivered'}, set(self.outbox.statuses()))
+
+    def test_an_outcome_whose_lease_was_lost_changes_nothing(self):
+        self.configure(sweep_interval=1000.0)
+        lane = self.lane()
+        self.plugin.hold('r1')
+        given = self.a_dispatcher()
+        given.wake(self.outbox.fire(lane, times=2))
+        self.wait_until(lambda: self.plugin.running)
+
+        # Another notifier takes the lane.
+        with self.db.writer() as conn:
+            conn.execute(sa.update(models.lane).values(token='other'))
+        self.plugin.release('r1')
+        given.stop()
+
+        row, = self.outbox.lanes()
+        self.assertEqual((1, 'other'), (row.head, row.token))
+        self.assertEqual(['pending'] * 2, self.outbox.statuses())
+        self.assertEqual([1], self.plugin.of(lane))
+
+    def test_a_lane_that_was_lost_is_delivered_by_the_next_sweep(self):
+        lane = self.lane()
+        self.plugin.hold('r1')
+        self.a_dispatcher().wake(self.outbox.fire(lane, times=2))
+        self.wait_until(lambda: self.plugin.running)
+
+        with self.db.writer() as conn:
+            conn.execute(sa.update(models.lane).values(token='other'))
+        self.plugin.release('r1')
+        self.outbox.expire()
+        self.wait_idle()
+
+        self.assertEqual([1, 1, 2], self.plugin.of(lane))
+        self.assertEqual(['delivered'] * 2, self.outbox.statuses())
+
+
+class LeaseTest(dispatching.DispatcherTests, base.TestCase):
+
+    options = {'sweep_interval': 1000.0}
+
+    def test_nothing_starts_that_could_outlast_its_lease(self):
+        given = self.a_dispatcher()
+        self.outbox.lease = self.conf.notifier.timeout * 0.9
+        late = self.lane()
+        given.wake(self.outbox.fire(late))
+        self.outbox.lease = 15
+        given.wake(self.outbox.fire(self.lane('other')))
+        self.wait_until(lambda: self.plugin.at('other'))
+
+        given.stop()
+
+        self.assertEqual([], self.plugin.of(late))
+        self.assertIn('pending', self.outbox.statuses())
+
+    def test_a_turn_that_comes_too_late_is_not_taken(self):
+        self.configure(receiver_concurrency=1)
+        self.outbox.lease = self.conf.notifier.timeout + 0.2
+        lanes = [self.lane() for _ in range(5)]
+        self.plugin.hold('r1')
+        given = self.a_dispatcher()
+        given.wake(self.outbox.fire(*lanes))
+        self.wait_until(lambda: self.plugin.running)
+
+        time.sleep(0.3)     # the lease is what passes here
+        self.plugin.release('r1')
+        given.stop()
+
+        self.assertEqual(1, len(self.plugin.seen))
+        self.assertEqual(
+            ['delivered'] + ['pending'] * 4, sorted(self.outbox.statuses()))
+
+    def test_the_lease_must_be_longer_than_two_attempts(self):
+        self.configure(lease=10.0, timeout=5.0)
+
+        error = self.assertRaises(
+            exception.ConfigurationError, dispatcher.Dispatcher,
+            self.conf, self.db, registry.Registry({}))
+
+        self.assertIn('[notifier] lease', str(error))
+
+    def test_a_long_lane_keeps_its_lease(self):
+        self.outbox.lease = self.conf.notifier.timeout + 0.5
+        lane = self.lane()
+
+        def slow(_delivery):
+            time.sleep(0.1)     # so that all together outlast the lease
+
+        self.plugin.answers['r1'].extend([slow] * 12)
+        self.a_dispatcher().wake(self.outbox.fire(lane, times=12))
+        self.wait_idle()
+
+        self.assertEqual(list(range(1, 13)), self.plugin.of(lane))
+
+
+class SweepTest(dispatching.DispatcherTests, base.TestCase):
+
+    def test_finds_at_the_start_what_a_killed_notifier_had(self):
+        lanes = [self.lane('r%d' % i) for i in range(20)]
+        self.outbox.fire(*lanes, times=2)
+        self.outbox.expire()
+
+        self.a_dispatcher()
+        self.wait_idle()
+
+        for lane in lanes:
+            self.assertEqual([1, 2], self.plugin.of(lane))
+
+    def test_leaves_leases_that_are_in_force(self):
+        self.outbox.fire(self.lane('leased'))
+        given = self.a_dispatcher()
+        for _ in range(3):
+            given.wake(self.outbox.fire(self.lane()))
+            self.wait_until(lambda: self.outbox.waiting() == 1)
+
+        self.assertEqual([], self.plugin.at('leased'))
+
+    def test_two_notifiers_share_the_lanes(self):
+        lanes = [self.lane('r%d' % (i % 7)) for i in range(100)]
+        self.outbox.fire(*lanes, times=2)
+        self.outbox.expire()
+        other = dispatching.Plugin(self.conf)
+
+        self.a_dispatcher()
+        self.a_dispatcher(other)
+        self.wait_idle()
+
+        for lane in lanes:
+            self.assertEqual(
+                [1, 2], self.plugin.of(lane) or other.of(lane))
+            self.assertFalse(self.plugin.of(lane) and other.of(lane))
+
+
+class RetryTest(dispatching.DispatcherTests, base.TestCase):
+
+    def test_the_next_waits_until_the_first_is_delivered(self):
+        self.plugin.answers['r1'].extend([RETRY, RETRY])
+        lane = self.lane()
+
+        self.a_dispatcher().wake(self.outbox.fire(lane, times=2))
+        self.wait_idle()
+
+        self.assertEqual([1, 1, 1, 2], self.plugin.of(lane))
+        first, second = self.outbox.deliveries()
+        self.assertEqual((3, 'HTTP 503'), (first.attempts, first.last_error))
+        self.assertEqual((1, None), (second.attempts, second.last_error))
+
+    def test_a_retry_does_not_wait_for_the_regular_sweep(self):
+        self.configure(sweep_interval=1000.0, retry_initial=0.3)
+        self.plugin.answers['r1'].append(RETRY)
+        given = self.a_dispatcher()
+        started = time.monotonic()
+
+        given.wake(self.outbox.fire(self.lane()))
+        self.wait_idle()
+
+        self.assertGreater(time.monotonic() - started, 0.3 * 0.8)
+
+    def test_between_attempts_the_lane_is_anybodys(self):
+        self.configure(retry_initial=30.0, retry_max=30.0)
+        self.plugin.answers['r1'].append(RETRY)
+
+        self.a_dispatcher().wake(self.outbox.fire(self.lane()))
+        row = self.wait_until(
+            lambda: [r for r in self.outbox.lanes() if r.attempts])[0]
+
+        self.assertEqual((1, 1, None), (row.head, row.attempts, row.token))
+        self.assertAlmostEqual(30, (row.due - self.db.now()) / 1e6, delta=7)
+        delivery, = self.outbox.deliveries()
+        self.assertEqual(
+            ('pending', 'HTTP 503'), (delivery.status, delivery.last_error))
+        self.assertIsNotNone(delivery.received_at)
+
+    def test_pauses_grow_with_the_attempts_of_the_delivery(self):
+        self.configure(retry_initial=0.01, retry_max=100.0)
+        self.plugin.answers['r1'].extend([RETRY] * 5)
+        lane = self.lane()
+
+        self.a_dispatcher().wake(self.outbox.fire(lane, times=2))
+        self.wait_idle()
+
+        self.assertEqual([1] * 6 + [2], self.plugin.of(lane))
+        self.assertEqual(0, self.outbox.lanes()[0].attempts)
+
+    def test_a_rejected_one_steps_aside(self):
+        self.plugin.answers['r1'].append(
+            notifier.Outcome.rejected('HTTP 404 Not Found'))
+        lane = self.lane()
+
+        self.a_dispatcher().wake(self.outbox.fire(lane, times=2))
+        self.wait_idle()
+
+        self.assertEqual([1, 2], self.plugin.of(lane))
+        self.assertEqual(['dead', 'delivered'], self.outbox.statuses())
+        self.assertEqual('HTTP 404 Not Found',
+                         self.outbox.deliveries()[0].last_error)
+
+    def test_one_that_is_too_old_steps_aside(self):
+        self.plugin.answers['r1'].append(RETRY)
+        lane = self.lane()
+        hint = self.outbox.fire(
+            lane, created_at=time.time_ns() // 1000 - 86401 * 10 ** 6)
+        self.outbox.fire(lane)
+
+        self.a_dispatcher().wake(hint)
+        self.wait_idle()
+
+        self.assertEqual(['dead', 'delivered'], self.outbox.statuses())
+
+    def test_a_plugin_that_raises(self):
+        logged = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
+        self.plugin.answers['r1'].extend([ValueError('s3cr3t')] * 3)
+        lane = self.lane()
+
+        self.a_dispatcher().wake(self.outbox.fire(lane))
+        self.wait_idle()
+
+        row, = self.outbox.deliveries()
+        self.assertEqual(('delivered', 4), (row.status, row.attempts))
+        self.assertEqual(
+            'the notifier plugin failed: ValueError', row.last_error)
+        self.assertEqual(
+            1, logged.output.count('Notifier plugin test failed'))
+
+    def test_actions_that_nothing_serves(self):
+        given = self.a_dispatcher()
+        for action in ('gopher://x/', 'no url', 'test://[', 'test://h:x/',
+                       ''):
+            given.wake(self.outbox.fire(self.outbox.lane(action)))
+        self.wait_idle()
+
+        self.assertEqual(['dead'] * 5, self.outbox.statuses())
+        for row in self.outbox.deliveries():
+            self.assertTrue(row.last_error)
+
+    def test_reasons_of_plugins_are_one_line(self):
+        self.plugin.answers['r1'].append(
+            notifier.Outcome.rejected('a\n\x00b' + 'c' * 10000))
+
+        self.a_dispatcher().wake(self.outbox.fire(self.lane()))
+        self.wait_idle()
+
+        error = self.outbox.deliveries()[0].last_error
+        self.assertTrue(error.startswith('a bccc'))
+        self.assertLess(len(error), 600)
+
+
+class IsolationTest(dispatching.DispatcherTests, base.TestCase):
+
+    def test_a_receiver_that_hangs_delays_nobody(self):
+        # Two calls of the one that hangs are all calls there are.
+        self.configure(max_concurrency=8)
+        self.plugin.hold('hangs')
+        bad = [self.lane('hangs') for _ in range(50)]
+        good = [self.lane('good') for _ in range(50)]
+        given = self.a_dispatcher()
+        given.wake(self.outbox.fire(*bad))
+        self.wait_until(lambda: self.plugin.running)
+
+        given.wake(self.outbox.fire(*good))
+        self.wait_until(lambda: len(self.plugin.at('good')) == 50, 0.9)
+
+        self.plugin.release('hangs')
+        self.wait_idle()
+
+    def test_a_call_ends_in_time(self):
+        self.configure(timeout=0.1)
+        self.plugin.hold('r1')
+
+        self.a_dispatcher().wake(self.outbox.fire(self.lane()))
+        self.wait_until(lambda: self.outbox.deliveries()[0].attempts >= 1)
+        self.plugin.release('r1')
+        self.wait_idle()
+
+        row, = self.outbox.deliveries()
+        self.assertEqual('no answer within 0.1 s', row.last_error)
+        self.assertEqual('delivered', row.status)
+
+    def test_a_receiver_that_is_not_reached_is_asked_once_at_a_time(self):
+        self.configure(retry_initial=0.3, retry_max=0.3)
+        gone = notifier.Outcome.retry('refused', answered=False)
+        self.plugin.answers['r1'].extend([gone] * 1000)
+        lanes = [self.lane() for _ in range(200)]
+
+        self.a_dispatcher().wake(self.outbox.fire(*lanes))
+        self.wait_until(lambda: len(self.plugin.seen) > 5)
+        first = len(self.plugin.seen)
+        self.wait_until(lambda: len(self.plugin.seen) > first)
+        self.assertLess(len(self.plugin.seen), 20)
+        self.plugin.answers.clear()
+        self.wait_idle()
+
+        self.assertEqual({'delivered'}, set(self.outbox.statuses()))
+        self.assertLessEqual(
+            max(row.attempts for row in self.outbox.deliveries()), 5)
+
+    def test_the_excess_goes_back_to_the_lanes(self):
+        self.configure(max_waiting=10, retry_initial=0.05)
+        self.plugin.hold('r1')
+        lanes = [self.lane() for _ in range(40)]
+
+        self.a_dispatcher().wake(self.outbox.fire(*lanes))
+        self.wait_until(lambda: sum(
+            row.token is None for row in self.outbox.lanes()) >= 30)
+        self.assertTrue(all(row.due for row in self.outbox.lanes()))
+        self.plugin.release('r1')
+        self.wait_idle()
+
+        self.assertEqual({'delivered'}, set(self.outbox.statuses()))
+        self.assertEqual(40, len(self.plugin.seen))
+
+    def test_the_backlog_of_wake_ups_is_bounded(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.dispatcher.BACKLOG', 10))
+        given = self.a_dispatcher()
+        hint = self.outbox.fire(*(self.lane() for _ in range(11)))
+
+        given.wake(hint)
+        given.wake(self.outbox.fire(self.lane('small')))
+        self.wait_until(lambda: self.plugin.at('small'))
+
+        self.assertEqual(1, len(self.plugin.seen))
+        self.outbox.expire()
+        self.wait_idle()
+
+
+class StopTest(dispatching.DispatcherTests, base.TestCase):
+
+    options = {'receiver_concurrency': 2, 'sweep_interval': 1000.0}
+
+    def test_finishes_what_is_under_way_and_gives_back_the_rest(self):
+        self.plugin.hold('r1')
+        lanes = [self.lane() for _ in range(10)]
+        given = self.a_dispatcher()
+        hint = self.outbox.fire(*lanes, times=2)
+        with self.db.writer() as conn:
+            conn.execute(sa.update(models.lane).values(attempts=3))
+        given.wake(hint)
+        self.wait_until(lambda: self.plugin.running == 2)
+
+        stopper = threading.Thread(target=given.stop)
+        stopper.start()
+        self.wait_until(lambda: sum(
+            row.token is None for row in self.outbox.lanes()) == 8)
+        given.wake(self.outbox.fire(self.lane('late')))
+        self.plugin.release('r1')
+        stopper.join(10)
+
+        self.assertFalse(stopper.is_alive())
+        self.assertEqual(2, len(self.plugin.seen))
+        rows = [row for row in self.outbox.lanes() if row.tail == 2]
+        self.assertEqual([1] * 8 + [2] * 2, sorted(r.head for r in rows))
+        self.assertEqual(
+            [0] * 2 + [3] * 8, sorted(r.attempts for r in rows))
+        for row in rows:
+            self.assertIsNone(row.token)
+            self.assertLessEqual(row.due, self.db.now())
+
+    def test_the_next_one_goes_on(self):
+        self.plugin.hold('r1')
+        lanes = [self.lane() for _ in range(10)]
+        given = self.a_dispatcher()
+        given.wake(self.outbox.fire(*lanes, times=3))
+        self.wait_until(lambda: self.plugin.running == 2)
+        self.plugin.release('r1')
+        given.stop()
+
+        self.a_dispatcher()
+        self.wait_idle()
+
+        for lane in lanes:
+            self.assertEqual([1, 2, 3], self.plugin.of(lane))
+
+    def test_wake_ups_after_the_end_are_ignored(self):
+        given = self.a_dispatcher()
+        given.stop()
+
+        given.wake(self.outbox.fire(self.lane()))
+        given.stop()
+
+        self.assertEqual([], self.plugin.seen)
+
+    def test_a_plugin_that_can_not_start_stops_the_start(self):
+        class Wrong(dispatching.Plugin):
+            async def start(self):
+                raise exception.ConfigurationError(where='x', reason='y')
+
+        made = dispatcher.Dispatcher(
+            self.conf, self.db, registry.Registry(
+                {'test': Wrong(self.conf)}))
+
+        self.assertRaises(exception.ConfigurationError, made.start)
+
+
+class Outage:
+    """A database that goes away and comes back."""
+
+    def __init__(self, db):
+        self._db = db
+        self.away = threading.Event()
+        self.failures = 0
+
+    def __getattr__(self, name):
+        return getattr(self._db, name)
+
+    @contextlib.contextmanager
+    def reader(self):
+        self._check()
+        with self._db.reader() as conn:
+            yield conn
+
+    @contextlib.contextmanager
+    def writer(self):
+        self._check()
+        with self._db.writer() as conn:
+            yield conn
+
+    def _check(self):
+        if self.away.is_set():
+            self.failures += 1
+            raise db_exc.DBConnectionError()
+
+
+class DatabaseTest(dispatching.DispatcherTests, base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.logged = self.useFixture(
+            fixtures.FakeLogger(level=logging.WARNING))
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.ledger.GRACE', 0.5))
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.ledger.PAUSE', (0.02, 0.1)))
+
+    def test_outcomes_are_kept_while_the_database_is_away(self):
+        outage = Outage(self.db)
+        lanes = [self.lane() for _ in range(20)]
+        self.plugin.hold('r1')
+        given = self.a_dispatcher(db=outage)
+        given.wake(self.outbox.fire(*lanes, times=2))
+        self.wait_until(lambda: self.plugin.running)
+
+        outage.away.set()
+        self.plugin.release('r1')
+        self.wait_until(lambda: outage.failures > 5)
+        # The leases end meanwhile: nobody else took them.
+        self.outbox.expire()
+        outage.away.clear()
+        self.wait_idle()
+
+        for lane in lanes:
+            self.assertEqual([1, 2], self.plugin.of(lane))
+        self.assertEqual({'delivered'}, set(self.outbox.statuses()))
+        self.assertEqual(1, self.logged.output.count('does not take'))
+
+    def test_a_deadlock_is_tried_again(self):
+        store = delivery_obj.store
+        deadlocks = [db_exc.DBDeadlock()]
+
+        def once(*args):
+            if deadlocks:
+                raise deadlocks.pop()
+            return store(*args)
+
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.objects.delivery.store', once))
+        lane = self.lane()
+        self.a_dispatcher().wake(self.outbox.fire(lane, times=2))
+        self.wait_idle()
+
+        self.assertEqual([1, 2], self.plugin.of(lane))
+        self.assertEqual('', self.logged.output)
+
+    def test_one_outcome_that_can_not_be_stored_hurts_only_itself(self):
+        store = delivery_obj.store
+        lanes = [self.lane() for _ in range(10)]
+        hint = self.outbox.fire(*lanes)
+        culprit = self.outbox.deliveries()[3].id
+
+        def fussy(conn, dialect, attempts):
+            if any(a.id == culprit for a in attempts):
+                raise db_exc.DBDataError()
+            return store(conn, dialect, attempts)
+
+        with mock.patch.object(delivery_obj, 'store', fussy):
+            given = self.a_dispatcher()
+            given.wake(hint)
+            self.wait_until(lambda: self.outbox.waiting() == 1)
+            given.stop()
+
+        self.assertIn('Could not store the outcome', self.logged.output)
+
+    def test_stops_although_the_database_is_away(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.ledger.PATIENCE', 0.2))
+        outage = Outage(self.db)
+        given = self.a_dispatcher(db=outage)
+        self.plugin.hold('r1')
+        given.wake(self.outbox.fire(self.lane()))
+        self.wait_until(lambda: self.plugin.running)
+        outage.away.set()
+        self.plugin.release('r1')
+
+        given.stop(10)
+
+        self.assertFalse(given._thread.is_alive())
+
+
+class HintTest(dispatching.DispatcherTests, base.TestCase):
+
+    def test_malformed_wake_ups_are_refused(self):
+        given = self.a_dispatcher()
+        good = {'lanes': [['a', 'b']], 'lease_until': 1, 'committed_at': 1}
+        for wrong in (
+                {}, [], None, 'x', good | {'lanes': [['a']]},
+                good | {'lanes': 7}, good | {'lease_until': 'soon'},
+                good | {'committed_at': None}, good | {'lanes': [None]}):
+            self.assertRaises(exception.Invalid, given.wake, wrong)
+
+    def test_lanes_that_do_not_exist(self):
+        given = self.a_dispatcher()
+        given.wake({'lanes': [['a', 'b']], 'committed_at': 1,
+                    'lease_until': self.db.now() + 10 ** 7})
+        lane = self.lane()
+        given.wake(self.outbox.fire(lane))
+        self.wait_idle()
+
+        self.assertEqual([1], self.plugin.of(lane))
+
+    def test_events_of_any_size(self):
+        lanes = [self.lane('r%d' % i) for i in range(3)]
+        event = outbox.an_event(traits={'text': '\U0001f525' * 100000})
+        seen = []
+        self.plugin.answers['r1'].append(seen.append)
+
+        self.a_dispatcher().wake(self.outbox.fire(*lanes, event=event))
+        self.wait_idle()
+
+        self.assertEqual(event.as_dict()['traits'], seen[0].event['traits'])
