@@ -2,6 +2,7 @@
 """Bodies of requests: JSON and nothing that a database or a peer chokes on."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 import json
 from typing import Any, NoReturn
 
@@ -68,7 +69,7 @@ def parse(data: bytes | str) -> Any:
     except ValueError as exc:
         raise exception.Invalid(
             'Body is not valid JSON: %.200s' % exc) from None
-    _check(doc, 0, '\\u' in text)
+    _check([doc], 0, '\\u' in text)
     return doc
 
 
@@ -76,7 +77,8 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError('%s is no JSON number' % name)
 
 
-def _check(doc: Any, depth: int, escapes: bool) -> None:
+def _check(doc: list[Any] | dict[str, Any], depth: int,
+           escapes: bool) -> None:
     """Refuse what is too deep, and text that no UTF-8 column can hold.
 
     Only an escape can bring a NUL or half of a surrogate pair.
@@ -84,15 +86,17 @@ def _check(doc: Any, depth: int, escapes: bool) -> None:
     if depth > MAX_DEPTH:
         raise exception.Invalid('Body is nested too deeply')
     if isinstance(doc, dict):
-        for name, value in doc.items():
-            if escapes:
+        if escapes:
+            for name in doc:
                 _check_text(name)
+        values: Iterable[Any] = doc.values()
+    else:
+        values = doc
+    for value in values:
+        if isinstance(value, dict | list):
             _check(value, depth + 1, escapes)
-    elif isinstance(doc, list):
-        for value in doc:
-            _check(value, depth + 1, escapes)
-    elif escapes and isinstance(doc, str):
-        _check_text(doc)
+        elif escapes and isinstance(value, str):
+            _check_text(value)
 
 
 def _check_text(text: str) -> None:

@@ -99,14 +99,28 @@ def check_actions(services: base.Services, request: webob.Request,
     :raises Invalid: it is no URL, or there is no plugin for it
     :raises NotAuthorized: it is for admins
     """
+    used = check_schemes(alarm, services.actions)
+    for scheme in _ADMIN_SCHEMES:
+        if scheme in used and not base.is_admin(services, request):
+            raise exception.NotAuthorized(
+                'You are not authorized to create action: %.200s'
+                % used[scheme])
+
+
+def check_schemes(alarm: alarm_obj.Alarm,
+                  known: frozenset[str]) -> dict[str, str]:
+    """Return the schemes of the actions, each with a URL that has it.
+
+    :raises Invalid: it is no URL, or not of a known scheme
+    """
+    used = {}
     for url in (*alarm.ok_actions, *alarm.alarm_actions,
                 *alarm.insufficient_data_actions):
         scheme = _scheme(url)
-        if scheme not in services.actions:
+        if scheme not in known:
             raise exception.Invalid('Unsupported action %.200s' % url)
-        if scheme in _ADMIN_SCHEMES and not base.is_admin(services, request):
-            raise exception.NotAuthorized(
-                'You are not authorized to create action: %.200s' % url)
+        used[scheme] = url
+    return used
 
 
 def _scheme(url: str) -> str:

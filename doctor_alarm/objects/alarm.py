@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import itertools
 import json
 import re
 from typing import Any
@@ -35,10 +33,7 @@ REASON_API = 'Manually set via API'
 
 #: What an id looks like at most; others are not even asked for: they could
 #: be equal to one by the rules of the database, or be refused by it.
-_ID = re.compile(r'[\x21-\x7e]{1,36}')
-
-#: Rows per statement of a bulk insert, well below the packet sizes.
-_CHUNK = 500
+ID = re.compile(r'[\x21-\x7e]{1,36}')
 
 _JSON = frozenset((
     'rule', 'ok_actions', 'alarm_actions', 'insufficient_data_actions',
@@ -79,6 +74,15 @@ class Alarm:
     active_count: int = 0
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of new alarms in each table."""
+
+    alarms: list[dict[str, Any]]
+    keys: list[dict[str, Any]]
+    changes: list[dict[str, Any]]
+
+
 FIELDS = tuple(field.name for field in dataclasses.fields(Alarm))
 COLUMNS = tuple(models.alarm.c[name] for name in FIELDS)
 
@@ -107,31 +111,6 @@ def create(db: db_api.Database, alarm: Alarm,
         timestamp=now, state_timestamp=now, evaluate_timestamp=now)
     _insert_retried(db, new, actor)
     return new
-
-
-def import_all(db: db_api.Database, alarms: Iterable[Alarm]) -> int:
-    """Store many alarms, all or none; return how many.
-
-    They keep their id, state and times where they have some. An error that
-    the iterable raises undoes everything.
-
-    :raises Duplicate: there is already an alarm with such an id
-    """
-    count = 0
-    with db.writer() as conn:
-        for many in _chunks(alarms, _CHUNK):
-            now = db.now()
-            stored = [dataclasses.replace(
-                alarm, id=alarm.id or str(uuid.uuid4()),
-                version=1, active_count=0,
-                timestamp=alarm.timestamp or now,
-                state_timestamp=alarm.state_timestamp or now,
-                evaluate_timestamp=alarm.evaluate_timestamp or now)
-                for alarm in many]
-            _refuse_existing(conn, [alarm.id for alarm in stored])
-            _insert(conn, stored, change.SERVICE, now)
-            count += len(stored)
-    return count
 
 
 def update(db: db_api.Database, alarm_id: str,
@@ -185,7 +164,7 @@ def delete(db: db_api.Database, alarm_id: str,
 def _insert_retried(db: db_api.Database, alarm: Alarm,
                     actor: change.Actor) -> None:
     with db.writer() as conn:
-        _insert(conn, [alarm], actor, alarm.timestamp)
+        insert(conn, rows_of([alarm], actor, alarm.timestamp))
 
 
 @oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
@@ -226,7 +205,7 @@ def _update(db: db_api.Database, alarm_id: str,
 def _get(conn: sa.Connection, query: sa.Select[Any], alarm_id: str,
          ) -> Alarm:
     row = None
-    if _ID.fullmatch(alarm_id):
+    if ID.fullmatch(alarm_id):
         row = conn.execute(
             query.where(models.alarm.c.id == alarm_id)).mappings().first()
     if row is None:
@@ -238,6 +217,27 @@ def _get_locked(conn: sa.Connection, alarm_id: str) -> Alarm:
     return _get(conn, sa.select(*COLUMNS).with_for_update(), alarm_id)
 
 
+def rows_of(alarms: Sequence[Alarm], actor: change.Actor,
+            now: int) -> Rows:
+    """Return what the database gets of new alarms.
+
+    :param alarms: with ids and times
+    """
+    return Rows(
+        alarms=[_to_row(alarm) for alarm in alarms], keys=_keys(alarms),
+        changes=[change.row(
+            alarm_id=alarm.id, on_behalf_of=alarm.project_id,
+            type=change.Type.CREATION, detail=_detail(alarm),
+            timestamp=now, actor=actor) for alarm in alarms])
+
+
+def insert(conn: sa.Connection, rows: Rows) -> None:
+    """Insert new alarms, a statement for each table."""
+    conn.execute(sa.insert(models.alarm), rows.alarms)
+    conn.execute(sa.insert(models.alarm_key), rows.keys)
+    change.insert(conn, rows.changes)
+
+
 def _to_row(alarm: Alarm) -> dict[str, Any]:
     values = {name: getattr(alarm, name) for name in FIELDS}
     for name in _JSON:
@@ -245,53 +245,23 @@ def _to_row(alarm: Alarm) -> dict[str, Any]:
     return values
 
 
-def _insert(conn: sa.Connection, alarms: Sequence[Alarm],
-            actor: change.Actor, now: int) -> None:
-    conn.execute(sa.insert(models.alarm), [_to_row(a) for a in alarms])
-    _insert_keys(conn, alarms)
-    change.insert(conn, [change.row(
-        alarm_id=alarm.id, on_behalf_of=alarm.project_id,
-        type=change.Type.CREATION, detail=_detail(alarm), timestamp=now,
-        actor=actor) for alarm in alarms])
-
-
-def _insert_keys(conn: sa.Connection, alarms: Iterable[Alarm]) -> None:
+def _keys(alarms: Iterable[Alarm]) -> list[dict[str, Any]]:
     # In order of the keys, as every transaction inserts them: locks of
     # index records taken in one order do not deadlock.
-    rows = sorted(
+    return [{'key': key, 'alarm_id': alarm_id} for key, alarm_id in sorted(
         (key, alarm.id) for alarm in alarms
-        for key in match.keys_of_alarm(alarm.project_id, alarm.rule))
-    if rows:
-        conn.execute(sa.insert(models.alarm_key), [
-            {'key': key, 'alarm_id': alarm_id} for key, alarm_id in rows])
+        for key in match.keys_of_alarm(alarm.project_id, alarm.rule))]
 
 
 def _replace_keys(conn: sa.Connection, alarm: Alarm) -> None:
     conn.execute(sa.delete(models.alarm_key)
                  .where(models.alarm_key.c.alarm_id == alarm.id))
-    _insert_keys(conn, [alarm])
+    conn.execute(sa.insert(models.alarm_key), _keys([alarm]))
 
 
 def _start_afresh(conn: sa.Connection, alarm_id: str) -> None:
     conn.execute(sa.delete(models.active_alarm)
                  .where(models.active_alarm.c.alarm_id == alarm_id))
-
-
-def _refuse_existing(conn: sa.Connection, ids: Sequence[str]) -> None:
-    if len(set(ids)) < len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
-        raise exception.Duplicate(what='Alarm', id=twice)
-    found = conn.execute(
-        sa.select(models.alarm.c.id).where(models.alarm.c.id.in_(ids))
-    ).scalar()
-    if found is not None:
-        raise exception.Duplicate(what='Alarm', id=found)
-
-
-def _chunks(items: Iterable[Alarm], size: int) -> Iterator[list[Alarm]]:
-    iterator = iter(items)
-    while many := list(itertools.islice(iterator, size)):
-        yield many
 
 
 def _detail(alarm: Alarm) -> dict[str, Any]:

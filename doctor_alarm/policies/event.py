@@ -7,7 +7,8 @@ from doctor_alarm.policies import base
 CREATE = 'telemetry:create_event'
 CREATE_ANY_OWNER = 'telemetry:create_event:any_owner'
 
-_OPERATIONS: list[policy.Operation] = [{'method': 'POST', 'path': '/v1/events'}]
+_OPERATIONS: list[policy.Operation] = [
+    {'method': 'POST', 'path': '/v1/events'}]
 
 RULES = [
     policy.DocumentedRuleDefault(

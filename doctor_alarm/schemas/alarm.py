@@ -4,7 +4,7 @@
 ``null`` stands for an omitted field where Aodh takes it so; what the service
 sets itself may be sent back and is ignored.
 """
-import jsonschema
+from doctor_alarm.schemas import sentence
 
 STATES = ('ok', 'alarm', 'insufficient data')
 SEVERITIES = ('low', 'moderate', 'critical')
@@ -105,5 +105,5 @@ SCHEMA = {
     'additionalProperties': False,
 }
 
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-STATE_VALIDATOR = jsonschema.Draft202012Validator({'enum': list(STATES)})
+CHECKER = sentence.Checker(SCHEMA)
+STATE_CHECKER = sentence.Checker({'enum': list(STATES)})

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shape of events as detectors post them."""
-import jsonschema
+from doctor_alarm.schemas import sentence
 
 _DETAILS = {
     'type': ['object', 'null'],
@@ -24,14 +24,14 @@ _EVENT = {
 }
 
 #: Of one element, ``{"event": {...}}``, alone or in a bulk.
-VALIDATOR = jsonschema.Draft202012Validator({
+CHECKER = sentence.Checker({
     'type': 'object',
     'properties': {'event': _EVENT},
     'required': ['event'],
     'additionalProperties': False,
 })
 #: Of a bulk, but for its elements.
-BULK_VALIDATOR = jsonschema.Draft202012Validator({
+BULK_CHECKER = sentence.Checker({
     'type': 'object',
     'properties': {'events': {'type': 'array', 'minItems': 1,
                               'maxItems': 10000}},

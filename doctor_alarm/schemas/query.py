@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shape of a complex query; filter and order are texts of JSON."""
-import jsonschema
+from doctor_alarm.schemas import sentence
 
 _TEXT = {'type': ['string', 'null'], 'maxLength': 65535}
 
-VALIDATOR = jsonschema.Draft202012Validator({
+CHECKER = sentence.Checker({
     'type': 'object',
     'properties': {
         'filter': _TEXT,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
+import fastjsonschema
 import jsonschema
 
 _TYPES = {'object': 'an object', 'array': 'a list', 'string': 'a text',
@@ -17,22 +18,31 @@ _TYPES = {'object': 'an object', 'array': 'a list', 'string': 'a text',
           'number': 'a number', 'null': 'null'}
 
 
-def errors(validator: Any, doc: Any, within: str = '',
-           ) -> Iterator[tuple[str, str]]:
-    """Give (field, sentence) of everything that is wrong.
+class Checker:
+    """A schema to check documents with.
 
-    :param validator: one of jsonschema
-    :param within: name of the part that the document is of
+    One library tells quickly that a document is good, the other well what is
+    wrong with it.
     """
-    for error in validator.iter_errors(doc):
-        yield from _of(error, within)
 
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._quick = fastjsonschema.compile(schema, use_default=False)
+        self._exact = jsonschema.Draft202012Validator(schema)
 
-def first(validator: Any, doc: Any) -> str | None:
-    """Return the sentence of the first thing that is wrong, if any."""
-    for _field, sentence in errors(validator, doc):
-        return sentence
-    return None
+    def errors(self, doc: Any, within: str = '') -> Iterator[tuple[str, str]]:
+        """Give (field, sentence) of everything that is wrong.
+
+        :param within: name of the part that the document is of
+        """
+        try:
+            self._quick(doc)
+        except fastjsonschema.JsonSchemaValueException:
+            for error in self._exact.iter_errors(doc):
+                yield from _of(error, within)
+
+    def first(self, doc: Any) -> str | None:
+        """Return the sentence of the first thing that is wrong, if any."""
+        return next((text for _field, text in self.errors(doc)), None)
 
 
 def invalid(field: str, value: Any, reason: str) -> str:

@@ -22,7 +22,7 @@ def parse(doc: Any, *, project_id: str, user_id: str) -> alarm_obj.Alarm:
     :param project_id: the owner, whatever the document says
     :raises Invalid: names the field
     """
-    wrong = sentence.first(schema.VALIDATOR, doc)
+    wrong = schema.CHECKER.first(doc)
     if wrong:
         raise exception.Invalid(wrong)
     rule = _rule(doc)

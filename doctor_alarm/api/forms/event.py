@@ -39,7 +39,7 @@ def parse(doc: Any, project_id: str | None,
     """
     many = isinstance(doc, dict) and 'events' in doc
     if many:
-        wrong = sentence.first(schema.BULK_VALIDATOR, doc)
+        wrong = schema.BULK_CHECKER.first(doc)
         if wrong:
             raise exception.Invalid(wrong)
     found, complaints = [], []
@@ -61,7 +61,7 @@ def parse(doc: Any, project_id: str | None,
 def _wrong(item: Any, within: str) -> Iterator[str]:
     """Give what is wrong with one element of the body."""
     shape = False
-    for _field, text in sentence.errors(schema.VALIDATOR, item, within):
+    for _field, text in schema.CHECKER.errors(item, within):
         shape = True
         yield text
     if shape:

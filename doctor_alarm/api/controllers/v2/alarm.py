@@ -21,7 +21,6 @@ from doctor_alarm.objects import alarm_list
 from doctor_alarm.objects import query
 from doctor_alarm.policies import alarm as policies
 from doctor_alarm.schemas import alarm as schema
-from doctor_alarm.schemas import sentence
 
 #: Fields by which the simple list can be filtered.
 _FILTERS = ('user_id', 'project_id', 'type', 'name', 'enabled', 'state',
@@ -154,7 +153,7 @@ class State(base.Resource):
         ownership.get(
             self.services, request, policies.CHANGE_STATE, self.alarm_id)
         state = body.read(request)
-        wrong = sentence.first(schema.STATE_VALIDATOR, state)
+        wrong = schema.STATE_CHECKER.first(state)
         if wrong:
             raise exception.Invalid(wrong.replace(
                 'field/attribute data', 'field/attribute state'))

@@ -14,7 +14,6 @@ from doctor_alarm.objects import alarm_list
 from doctor_alarm.objects import query
 from doctor_alarm.policies import alarm as policies
 from doctor_alarm.schemas import query as schema
-from doctor_alarm.schemas import sentence
 
 
 class Query(base.Resource):
@@ -33,7 +32,7 @@ class Alarms(base.Resource):
         """Find alarms of the project, an admin those of all."""
         base.enforce(self.services, request, policies.QUERY)
         doc = body.read(request)
-        wrong = sentence.first(schema.VALIDATOR, doc)
+        wrong = schema.CHECKER.first(doc)
         if wrong:
             raise exception.Invalid(wrong)
         parts = []

@@ -10,6 +10,7 @@ from doctor_alarm.db import models
 from doctor_alarm import exception
 from doctor_alarm import match
 from doctor_alarm.objects import alarm
+from doctor_alarm.objects import alarm_bulk
 from doctor_alarm.objects import alarm_list
 from doctor_alarm.objects import change
 from doctor_alarm.objects import query
@@ -179,7 +180,7 @@ class StoredAlarms:
     def test_import_keeps_what_the_alarms_bring(self):
         known = str(uuid.uuid4())
 
-        count = alarm.import_all(self.db, iter([
+        count = alarm_bulk.import_all(self.db, iter([
             an_alarm(id=known, state='ok', state_timestamp=7, timestamp=8),
             an_alarm(name='new')]))
 
@@ -192,9 +193,10 @@ class StoredAlarms:
     def test_import_is_all_or_nothing(self):
         known = alarm.create(self.db, an_alarm(), ALICE).id
 
-        self.assertRaises(exception.Duplicate, alarm.import_all, self.db, [
-            *(an_alarm(name='new') for _ in range(600)),
-            an_alarm(id=known)])
+        self.assertRaises(
+            exception.Duplicate, alarm_bulk.import_all, self.db, [
+                *(an_alarm(name='new') for _ in range(600)),
+                an_alarm(id=known)])
 
         with self.db.reader() as conn:
             self.assertEqual([known], [a.id for a in alarm_list.find(
@@ -203,7 +205,7 @@ class StoredAlarms:
     def test_import_with_one_id_twice(self):
         known = str(uuid.uuid4())
 
-        self.assertRaises(exception.Duplicate, alarm.import_all, self.db,
+        self.assertRaises(exception.Duplicate, alarm_bulk.import_all, self.db,
                           [an_alarm(id=known), an_alarm(id=known)])
 
 

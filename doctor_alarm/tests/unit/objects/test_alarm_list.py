@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from doctor_alarm import exception
-from doctor_alarm.objects import alarm
+from doctor_alarm.objects import alarm_bulk
 from doctor_alarm.objects import alarm_list
 from doctor_alarm.objects import query
 from doctor_alarm.tests import base
@@ -17,7 +17,7 @@ class ListedAlarms:
     def setUp(self):
         super().setUp()
         self.db = self.useFixture(storage.Storage(self.url())).db
-        alarm.import_all(self.db, [
+        alarm_bulk.import_all(self.db, [
             test_alarm.an_alarm(name='a', severity='low', timestamp=1,
                                 project_id='p1'),
             test_alarm.an_alarm(name='b', severity='critical', timestamp=2,

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stores many alarms at once, all of them or none."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent import futures
+import dataclasses
+import itertools
+import uuid
+
+import sqlalchemy as sa
+
+from doctor_alarm.db import api as db_api
+from doctor_alarm.db import models
+from doctor_alarm import exception
+from doctor_alarm.objects import alarm as alarm_obj
+from doctor_alarm.objects import change
+
+#: Rows per statement, well below the packet sizes.
+CHUNK = 500
+
+
+def import_all(db: db_api.Database,
+               alarms: Iterable[alarm_obj.Alarm]) -> int:
+    """Store alarms in one transaction; return how many.
+
+    They keep their id, state and times where they have some. An error that
+    the iterable raises undoes everything.
+
+    :raises Duplicate: there is already an alarm with such an id
+    """
+    now = db.now()
+    count = 0
+    with db.writer() as conn:
+        for rows in _ahead(_prepared(alarms, now)):
+            _refuse_existing(conn, [row['id'] for row in rows.alarms])
+            alarm_obj.insert(conn, rows)
+            count += len(rows.alarms)
+    return count
+
+
+def _prepared(alarms: Iterable[alarm_obj.Alarm],
+              now: int) -> Iterator[alarm_obj.Rows]:
+    iterator = iter(alarms)
+    while many := list(itertools.islice(iterator, CHUNK)):
+        yield alarm_obj.rows_of(
+            [_complete(alarm, now) for alarm in many], change.SERVICE, now)
+
+
+def _complete(alarm: alarm_obj.Alarm, now: int) -> alarm_obj.Alarm:
+    return dataclasses.replace(
+        alarm, id=alarm.id or str(uuid.uuid4()), version=1, active_count=0,
+        timestamp=alarm.timestamp or now,
+        state_timestamp=alarm.state_timestamp or now,
+        evaluate_timestamp=alarm.evaluate_timestamp or now)
+
+
+def _ahead(items: Iterator[alarm_obj.Rows]) -> Iterator[alarm_obj.Rows]:
+    """Prepare the next rows while the database works on the last ones."""
+    with futures.ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (rows := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield rows
+
+
+def _refuse_existing(conn: sa.Connection, ids: list[str]) -> None:
+    seen: set[str] = set()
+    for alarm_id in ids:
+        if alarm_id in seen:
+            raise exception.Duplicate(what='Alarm', id=alarm_id)
+        seen.add(alarm_id)
+    found = conn.execute(
+        sa.select(models.alarm.c.id).where(models.alarm.c.id.in_(ids))
+    ).scalar()
+    if found is not None:
+        raise exception.Duplicate(what='Alarm', id=found)
