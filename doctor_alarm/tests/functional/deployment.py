@@ -73,8 +73,9 @@ class Deployment(fixtures.Fixture):
         self._config = os.path.join(self.directory, 'doctor-alarm.conf')
         with open(self._config, 'w') as config:
             config.write(_CONFIG % {
-                'bus': self._bus_url, 'database': database.url.replace(
-                    '%', '%%'), 'port': self.port, 'extra': self._extra})
+                'bus': self._bus_url, 'database': database.url,
+                'port': self.port,
+                'extra': self._extra % {'bus': self._bus_url}})
         self.addCleanup(self._end_all)
         self.addDetail('logs', content.Content(
             content_type.UTF8_TEXT, lambda: [self._tails.encode()]))

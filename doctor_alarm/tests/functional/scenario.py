@@ -37,13 +37,14 @@ class Story(base.TestCase):
     DEFAULT_TIMEOUT = 300
     parts = ('agent', 'evaluator', 'notifier', 'api')
     extra = ''
+    query = ''
 
     def setUp(self):
         super().setUp()
         self.receiver = self.useFixture(receiver.Receiver())
         self.cloud = self.useFixture(deployment.Deployment(
             self.parts, self.extra))
-        self.nova = self.cloud.notifier()
+        self.nova = self.cloud.notifier(query=self.query)
 
     def given_alarm(self, vm=None, **alarm):
         return self.cloud.create_alarm(**{
