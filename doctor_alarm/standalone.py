@@ -131,6 +131,12 @@ class Standalone(service.Service):
         self._db.dispose()
 
 
+def database_url(state_path: str) -> str:
+    """Return where a standalone service keeps everything."""
+    return 'sqlite:///%s' % os.path.join(
+        os.path.abspath(state_path), 'doctor-alarm.sqlite')
+
+
 def configure(conf: cfg.ConfigOpts) -> None:
     """Apply the command line; refuse what nobody can want.
 
@@ -145,9 +151,7 @@ def configure(conf: cfg.ConfigOpts) -> None:
             os.environ.get('XDG_STATE_HOME')
             or os.path.expanduser('~/.local/state'), 'doctor-alarm')
         conf.set_override(
-            'connection', 'sqlite:///%s' % os.path.join(
-                os.path.abspath(folder), 'doctor-alarm.sqlite'),
-            group='database')
+            'connection', database_url(folder), group='database')
     if (conf.api.auth_mode == 'noauth'
             and not api_server.is_loopback(conf.api.host)
             and not conf.no_authentication_on_the_network):
