@@ -4,14 +4,61 @@
 import amqp
 import kombu
 
+from doctor_alarm.tests.functional import deployment
+from doctor_alarm.tests.functional import scenario
 from doctor_alarm.tests.realnova import base
 from doctor_alarm.tests.realnova import notifications
+from doctor_alarm.tests import receiver
 
 UNVERSIONED = 'compute.instance.update'
 VERSIONED = 'instance.update'
 
 
-class FaultTest(base.TestCase):
+class Alarms:
+    """The service beside nova, on nova's broker."""
+
+    def given_the_service(self, extra=''):
+        self.receiver = self.useFixture(receiver.Receiver())
+        self.cloud = self.useFixture(deployment.Deployment(
+            bus_url=self.nova.transport_url, extra=extra))
+
+    def given_alarm(self, **alarm):
+        return self.cloud.create_alarm(**{
+            'project_id': self.nova.project_id,
+            'alarm_actions': [self.receiver.url],
+            'ok_actions': [self.receiver.url], **alarm})
+
+    def told(self, alarm_id):
+        return [body['current'] for body in self.receiver.of(alarm_id)]
+
+    def expect(self, alarm_id, *states):
+        self.wait_until(
+            lambda: self.told(alarm_id) == list(states), 60,
+            lambda: 'told: %s' % self.told(alarm_id))
+
+    def play_error_and_recovery(self):
+        server_id = self.boot('faulty', self.nova.hosts[0])
+        alarm = self.given_alarm(event_rule=scenario.rule(server_id))
+        everything = self.given_alarm(repeat_actions=True, event_rule={
+            'event_type': '*', 'query': [
+                {'field': 'traits.instance_id', 'op': 'eq',
+                 'value': server_id}]})
+
+        self.nova.reset_state(server_id, 'error')
+        self.expect(alarm, 'alarm')
+        self.nova.reset_state(server_id, 'active')
+        self.expect(alarm, 'alarm', 'ok')
+
+        # one change is one event, though nova says it twice
+        self.expect(everything, 'alarm', 'alarm')
+        body = self.receiver.of(alarm)[0]
+        traits = {name: value for name, _type, value
+                  in body['reason_data']['event']['traits']}
+        self.assertEqual(self.nova.hosts[0], traits['host'])
+        self.assertEqual(self.nova.project_id, body['project_id'])
+
+
+class FaultTest(Alarms, base.TestCase):
     """Servers and hosts fail and come back."""
 
     def setUp(self):
@@ -29,6 +76,21 @@ class FaultTest(base.TestCase):
         for find in (self._unversioned, self._versioned):
             self.wait_until(lambda find=find: find(server_id)[-2:] == [
                 ('active', 'error'), ('error', 'active')])
+
+    def test_an_alarm_is_raised_and_cleared(self):
+        self.given_the_service()
+        self.play_error_and_recovery()
+
+    def test_versioned_notifications_raise_and_clear_as_well(self):
+        self.given_the_service('[agent]\nnova_format = versioned')
+        server_id = self.boot('faulty', self.nova.hosts[0])
+        alarm = self.given_alarm(event_rule={
+            **scenario.rule(server_id), 'event_type': 'instance.update',
+            'clear': {'event_type': 'instance.update', 'query': [
+                {'field': 'traits.state', 'op': 'eq', 'value': 'active'}]}})
+        self.nova.reset_state(server_id, 'error')
+        self.nova.reset_state(server_id, 'active')
+        self.expect(alarm, 'alarm', 'ok')
 
     def test_the_server_is_on_the_host_and_of_the_project(self):
         server_id = self.boot('placed', self.nova.hosts[1])
@@ -73,7 +135,7 @@ class FaultTest(base.TestCase):
             and change['old_state'] != change['state']]
 
 
-class QuorumTest(base.TestCase):
+class QuorumTest(Alarms, base.TestCase):
     """A nova that was told to use quorum queues."""
 
     quorum = True
@@ -86,6 +148,11 @@ class QuorumTest(base.TestCase):
         # the broker compares what is declared with what exists
         self.assertRaises(amqp.PreconditionFailed, self.declare,
                           'notifications.info', 'classic')
+
+    def test_an_alarm_is_raised_and_cleared(self):
+        self.given_the_service(
+            '[agent]\nmessaging_urls = %(bus)s?rabbit_quorum_queue=true')
+        self.play_error_and_recovery()
 
     def declare(self, name, kind):
         with kombu.Connection(self.nova.amqp_url) as connection:
