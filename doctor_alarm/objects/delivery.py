@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
+from doctor_alarm.db import update
 from doctor_alarm.objects import lane as lane_obj
 
 PENDING = 'pending'
@@ -114,21 +115,25 @@ _CHANGED = {
 @functools.cache
 def _store(dialect: str) -> sa.Update:
     # Without the error: MariaDB puts rows that have a text on the disk.
-    return _update(rows.table(dialect, _CHANGED))
+    return _update(dialect, rows.table(dialect, _CHANGED))
 
 
 @functools.cache
 def _store_failed(dialect: str) -> sa.Update:
     new = rows.table(dialect, {**_CHANGED, 'last_error': 'text'})
-    return _update(new).values(last_error=new.c.last_error)
+    return _update(dialect, new).values(
+        {models.delivery.c.last_error: new.c.last_error})
 
 
-def _update(new: sa.Subquery) -> sa.Update:
+def _update(dialect: str, new: sa.Subquery) -> sa.Update:
     delivery = models.delivery
-    return sa.update(delivery).where(
-        delivery.c.id == new.c.id, delivery.c.status == PENDING,
-    ).values(
-        status=new.c.status, attempts=new.c.attempts,
-        fired_at=new.c.fired_at, received_at=new.c.received_at,
-        committed_at=sa.func.coalesce(
-            new.c.committed_at, delivery.c.committed_at))
+    return update.joined(
+        dialect, delivery, new, delivery.c.id == new.c.id,
+        delivery.c.status == PENDING,
+    ).values({
+        delivery.c.status: new.c.status,
+        delivery.c.attempts: new.c.attempts,
+        delivery.c.fired_at: new.c.fired_at,
+        delivery.c.received_at: new.c.received_at,
+        delivery.c.committed_at: sa.func.coalesce(
+            new.c.committed_at, delivery.c.committed_at)})

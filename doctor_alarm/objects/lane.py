@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
+from doctor_alarm.db import update
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ def store(conn: sa.Connection, dialect: str,
     """Store the states of lanes that this transaction has locked."""
     if states:
         conn.execute(_store(dialect), {'v': rows.values(
-            (s.id, s.head, s.due, s.token, s.attempts) for s in states)})
+            (s.id, s.head, s.due, s.token, s.attempts)
+            for s in sorted(states, key=lambda state: state.id))})
 
 
 def any_due(conn: sa.Connection, now: int) -> bool:
@@ -89,13 +91,15 @@ def take_due(conn: sa.Connection, dialect: str, *, now: int, until: int,
 def _lock(dialect: str) -> sa.Select[Any]:
     lane = models.lane
     wanted = rows.table(dialect, {'id': 'id'})
-    return sa.select(
+    query = sa.select(
         lane.c.id, lane.c.token, lane.c.head, lane.c.tail, lane.c.attempts,
     ).select_from(wanted.join(lane, lane.c.id == wanted.c.id)).order_by(
-        lane.c.id).with_for_update(of=lane).prefix_with(
-            # The locks come in the order in which the join reads.
-            'STRAIGHT_JOIN', dialect='mysql').prefix_with(
-                'STRAIGHT_JOIN', dialect='mariadb')
+        lane.c.id).with_for_update(of=lane)
+    for name in ('mysql', 'mariadb'):
+        # The locks come in the order of the reading; see db.update.
+        query = query.prefix_with('STRAIGHT_JOIN', dialect=name).with_hint(
+            lane, 'FORCE INDEX (PRIMARY)', name)
+    return query
 
 
 @functools.cache
@@ -104,6 +108,6 @@ def _store(dialect: str) -> sa.Update:
     new = rows.table(dialect, {
         'id': 'id', 'head': 'int', 'due': 'int', 'token': 'id',
         'attempts': 'int'})
-    return sa.update(lane).where(lane.c.id == new.c.id).values(
-        head=new.c.head, due=new.c.due, token=new.c.token,
-        attempts=new.c.attempts)
+    return update.joined(dialect, lane, new, lane.c.id == new.c.id).values({
+        lane.c.head: new.c.head, lane.c.due: new.c.due,
+        lane.c.token: new.c.token, lane.c.attempts: new.c.attempts})

@@ -89,12 +89,15 @@ class DispatcherTests:
         for name, value in options.items():
             self.conf.set_override(name, value, group='notifier')
 
-    def a_dispatcher(self, plugin=None, db=None):
-        """Start a dispatcher; it is stopped with the test."""
+    def a_dispatcher(self, plugins=None, db=None):
+        """Start a dispatcher; it is stopped with the test.
+
+        :param plugins: scheme -> plugin
+        """
         self.failures = []
         made = dispatcher.Dispatcher(
             self.conf, db or self.db,
-            registry.Registry({'test': plugin or self.plugin}),
+            registry.Registry(plugins or {'test': self.plugin}),
             on_failure=self.failures.append)
         made.start()
         self.addCleanup(self._stop, made)

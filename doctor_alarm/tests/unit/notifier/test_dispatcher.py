@@ -282,7 +282,7 @@ class SweepTest(dispatching.DispatcherTests, base.TestCase):
         other = dispatching.Plugin(self.conf)
 
         self.a_dispatcher()
-        self.a_dispatcher(other)
+        self.a_dispatcher({'test': other})
         self.wait_idle()
 
         for lane in lanes:

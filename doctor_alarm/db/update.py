@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Updates from rows of values that lock no other rows."""
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext import compiler
+from sqlalchemy.sql import selectable
+
+
+def joined(dialect: str, table: sa.Table, new: sa.Subquery,
+           *on: sa.ColumnElement[bool]) -> sa.Update:
+    """Return an UPDATE of those rows of a table that match new values.
+
+    MariaDB may choose to read a small table first, and then locks and waits
+    for every row of it: a deadlock with any other transaction. So it is told
+    where to begin. Keys of ``values()`` are columns of the table.
+
+    :param new: from ``rows.table``; its rows in the order of the locks
+    :param on: the primary key is that of a new row; further conditions
+    """
+    if dialect == 'mysql':
+        return sa.update(_StraightJoin(new, table, sa.and_(*on)))
+    return sa.update(table).where(*on)
+
+
+class _StraightJoin(selectable.Join):
+    """A join that is read from left to right, by the primary key."""
+
+    inherit_cache = True
+
+
+@compiler.compiles(_StraightJoin)
+def _compile(join: Any, compiler: Any, **kwargs: Any) -> str:
+    kwargs['asfrom'] = True
+    kwargs.pop('from_linter', None)
+    return '%s STRAIGHT_JOIN %s FORCE INDEX (PRIMARY) ON %s' % (
+        compiler.process(join.left, **kwargs),
+        compiler.process(join.right, **kwargs),
+        compiler.process(join.onclause))
