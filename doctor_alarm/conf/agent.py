@@ -26,13 +26,17 @@ OPTS = [
              'service that wants other settings for its own is refused by '
              'the broker afterwards.'),
     cfg.StrOpt(
-        'pool', default='doctor_alarm',
-        help='Name of the queue that the agents share. Without one they read '
-             'the queues that Ceilometer reads too, and each takes half of '
-             'the notifications from the other. Agents of one cloud have the '
-             'same pool. The queue stays when the agents are gone, and fills '
-             'up; give the broker a policy, or delete it. Other sinks of the '
-             'event pipeline get <pool>-<sink>.'),
+        'pool', default='',
+        help='Name of a queue that the agents of the cloud share. Empty: they '
+             'read the queues that the services declare (notifications.info '
+             'and so on). Set it where somebody else reads those, Ceilometer '
+             'for one: two readers of a queue take half of the notifications '
+             'from each other. Where nobody else does, leave it empty: the '
+             'services fill their own queues, and unread they fill the '
+             'broker until it blocks nova. The queue of a pool has to be '
+             'deleted when its agents are gone. Other sinks of the event '
+             'pipeline always have their own, doctor_alarm-<sink> or '
+             '<pool>-<sink>.'),
     cfg.StrOpt(
         'nova_format', default='unversioned',
         choices=[

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """``notifier://``: events in Ceilometer's form, for Aodh and others.
 
-Options of the URL: ``topic`` (``alarm.all`` for Aodh), ``per_message`` (most
-events in a message), ``driver`` (with a host: scheme of that transport). A
-host names another broker than that of ``[DEFAULT] transport_url``:
+Options of the URL: ``topic`` (``alarm.all`` for Aodh), ``exchange`` (on
+RabbitMQ the name of the queue is what counts), ``per_message`` (most events in
+a message), ``driver`` (with a host: scheme of that transport). A host names
+another broker than that of ``[DEFAULT] transport_url``:
 ``notifier://user:password@broker:5672/vhost?topic=alarm.all``.
 """
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import urllib.parse
 
 from oslo_config import cfg
+import oslo_messaging
 
 from doctor_alarm.agent.publishers import base
 from doctor_alarm import event
@@ -24,7 +26,10 @@ from doctor_alarm import messaging
 
 #: What Ceilometer sends of an event, and nothing else.
 KEYS = ('message_id', 'event_type', 'generated', 'traits', 'raw')
-_OPTIONS = ('topic', 'per_message', 'driver')
+#: Never our own exchange: that one is durable, the queues of others may not
+#: be, and the broker refuses both at once.
+EXCHANGE = 'ceilometer'
+_OPTIONS = ('topic', 'exchange', 'per_message', 'driver')
 # Understood by Ceilometer's publisher only: here delivery is always certain.
 _IGNORED = ('policy', 'max_queue_length', 'max_retry', 'per_meter_topic')
 
@@ -36,8 +41,9 @@ class NotifierPublisher(base.Publisher):
         super().__init__(conf, url)
         chosen = base.options(url, _OPTIONS + _IGNORED)
         self._per_message = _count(chosen.get('per_message', '100'))
+        transport = messaging.get_transport(conf, _transport_url(url, chosen))
         self._publisher = messaging.Publisher(
-            messaging.get_transport(conf, _transport_url(url, chosen)),
+            _ToExchange(transport, chosen.get('exchange') or EXCHANGE),
             chosen.get('topic') or conf.publisher_notifier.event_topic,
             'doctor_alarm.agent')
 
@@ -50,6 +56,20 @@ class NotifierPublisher(base.Publisher):
         docs = (to_ceilometer(found, secret) for found in events)
         for group in messaging.chunks(docs, count=self._per_message):
             self._publisher.publish('event', group)
+
+
+class _ToExchange:
+    """A transport that sends to a certain exchange."""
+
+    def __init__(self, transport: oslo_messaging.Transport,
+                 exchange: str) -> None:
+        self._transport = transport
+        self._exchange = exchange
+
+    def _send_notification(self, target: oslo_messaging.Target,
+                           *args: Any, **kwargs: Any) -> None:
+        self._transport._send_notification(
+            target(exchange=self._exchange), *args, **kwargs)
 
 
 def to_ceilometer(found: event.Event, secret: str = '') -> dict[str, Any]:

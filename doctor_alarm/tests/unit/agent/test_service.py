@@ -34,7 +34,7 @@ class TestRoutes(base.TestCase):
 
     def test_alarms_share_a_queue_and_others_have_their_own(self):
         self.assertEqual([
-            ('doctor_alarm', [('alarms', 1), ('mixed', 1)]),
+            ('', [('alarms', 1), ('mixed', 1)]),
             ('doctor_alarm-aodh', [('aodh', 1)]),
             ('doctor_alarm-mixed', [('mixed', 2)])], self.routes())
 
