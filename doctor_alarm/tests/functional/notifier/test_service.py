@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The notifier as a process, woken over a real broker."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import fixtures
+
+from doctor_alarm import messaging
+from doctor_alarm.tests import base
+from doctor_alarm.tests import outbox
+from doctor_alarm.tests import receiver
+from doctor_alarm.tests.services import process
+from doctor_alarm.tests.services import rabbitmq
+from doctor_alarm.tests import storage
+
+_CONFIG = """
+[DEFAULT]
+transport_url = %(bus)s
+[database]
+connection = %(database)s
+[metrics]
+port = %(port)d
+[notifier]
+timeout = 2
+lease = 5
+# So that only wake-ups can be quick.
+sweep_interval = 60
+%(extra)s
+"""
+
+
+class NotifierProcessTest(base.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.bus = self.useFixture(rabbitmq.VirtualHost())
+        self.storage = self.useFixture(storage.Storage())
+        self.outbox = outbox.Outbox(self.storage.db)
+        self.hook = self.useFixture(receiver.Receiver())
+        self.storage.conf.set_override('transport_url', self.bus.url)
+        self.hints = messaging.HintPublisher(
+            messaging.get_hint_transport(self.storage.conf),
+            self.storage.conf.notifier.wakeup_topic)
+        self.metrics = process.free_port()
+        self.folder = self.useFixture(fixtures.TempDir()).path
+
+    def start(self, extra='', ready='The notifier listens'):
+        config = os.path.join(self.folder, 'doctor-alarm.conf')
+        with open(config, 'w') as file:
+            file.write(_CONFIG % {
+                'bus': self.bus.url, 'database': self.storage.url,
+                'port': self.metrics, 'extra': extra})
+        self.log = os.path.join(self.folder, 'log')
+        with open(self.log, 'wb') as log:
+            self.child = subprocess.Popen(
+                [sys.executable, '-m', 'doctor_alarm.cmd.notifier',
+                 '--config-file', config], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True)
+        self.addCleanup(self.child.wait)
+        self.addCleanup(self.child.kill)
+        self.wait_until(lambda: ready in self.output(), 30, self.output)
+
+    def output(self):
+        with open(self.log, errors='replace') as log:
+            return log.read()
+
+    def lanes(self, count):
+        return [self.outbox.lane('%s%d' % (self.hook.url, i))
+                for i in range(count)]
+
+    def test_wake_ups_are_delivered(self):
+        self.start()
+
+        self.send(*self.lanes(5))
+        self.wait_until(self.outbox.idle)
+
+        self.assertEqual({'delivered'}, set(self.outbox.statuses()))
+        self.assertIn('doctor_alarm_deliveries_total{outcome="delivered"',
+                      self.metrics_page())
+
+    def send(self, *lanes):
+        self.hints.publish(self.outbox.fire(*lanes))
+
+    def metrics_page(self):
+        with urllib.request.urlopen('http://127.0.0.1:%d/metrics'
+                                    % self.metrics, timeout=5) as page:
+            return page.read().decode()
+
+    def test_malformed_wake_ups_stop_nothing(self):
+        self.start()
+
+        for payload in (None, [], 'x', {'lanes': 1}):
+            self.hints.publish(payload)
+        self.send(*self.lanes(1))
+        self.wait_until(lambda: self.hook.bodies)
+
+        self.assertIn('A malformed wake-up was ignored', self.output())
+
+    def test_sigterm_lets_calls_finish(self):
+        self.hook.hang()
+        self.start()
+        self.send(*self.lanes(10))
+        self.wait_until(lambda: self.hook._server._open)
+
+        self.child.send_signal(signal.SIGTERM)
+        self.wait_until(lambda: any(
+            row.token is None for row in self.outbox.lanes()))
+        self.hook.release()
+
+        self.assertEqual(0, self.child.wait(30), self.output())
+        self.assertTrue(self.hook.bodies)
+        self.assertEqual(
+            len(self.hook.bodies), self.outbox.statuses().count('delivered'))
+        self.assertEqual(
+            set(), {row.token for row in self.outbox.lanes()} - {None})
+        self.assertNotIn('Traceback', self.output())
+
+    def test_a_wrong_configuration_is_one_clear_line(self):
+        self.start(extra='ca_file = /does/not/exist', ready='ERROR')
+
+        self.assertEqual(1, self.child.wait(30))
+        self.assertIn('[notifier] ca_file: No such file', self.output())
+        self.assertNotIn('Traceback', self.output())
+
+    def test_a_taken_port_of_the_metrics_is_left_to_the_other(self):
+        with socket.create_server(('127.0.0.1', self.metrics)):
+            self.start()
+            self.metrics += 1
+
+            self.assertIn('doctor_alarm_stage_seconds', self.metrics_page())
