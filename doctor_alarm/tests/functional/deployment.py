@@ -26,7 +26,7 @@ ADMIN = {'X-User-Id': 'u', 'X-Project-Id': 'admin', 'X-Roles': 'admin'}
 _CONFIG = """
 [DEFAULT]
 transport_url = %(bus)s
-debug = true
+debug = %(debug)s
 [database]
 connection = %(database)s
 max_retries = -1
@@ -52,9 +52,10 @@ class Deployment(fixtures.Fixture):
     """
 
     def __init__(self, parts=('agent', 'evaluator', 'notifier', 'api'),
-                 extra='', bus_url=None):
+                 extra='', bus_url=None, debug=True):
         self._parts = parts
         self._extra = extra
+        self._debug = debug
         self._bus_url = bus_url
         self.processes = {}
         self._tails = ''
@@ -70,11 +71,11 @@ class Deployment(fixtures.Fixture):
         self.storage.conf.set_override('transport_url', self._bus_url)
         self.port = process.free_port()
         self.url = 'http://127.0.0.1:%d' % self.port
-        self._config = os.path.join(self.directory, 'doctor-alarm.conf')
-        with open(self._config, 'w') as config:
+        self.config = os.path.join(self.directory, 'doctor-alarm.conf')
+        with open(self.config, 'w') as config:
             config.write(_CONFIG % {
                 'bus': self._bus_url, 'database': database.url,
-                'port': self.port,
+                'port': self.port, 'debug': self._debug,
                 'extra': self._extra % {'bus': self._bus_url}})
         self.addCleanup(self._end_all)
         self.addDetail('logs', content.Content(
@@ -90,7 +91,7 @@ class Deployment(fixtures.Fixture):
         with log:
             self.processes[key] = subprocess.Popen(
                 [sys.executable, '-m', 'doctor_alarm.cmd.' + name,
-                 '--config-file', self._config],
+                 '--config-file', self.config],
                 stdout=log, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, start_new_session=True)
         return self.processes[key]
@@ -113,14 +114,8 @@ class Deployment(fixtures.Fixture):
     def notifier(self, exchange='nova', topic='notifications',
                  publisher_id='compute.h1', query=''):
         """Return a notifier as OpenStack services have them."""
-        conf = self.useFixture(storage.Storage()).conf
-        conf.set_override('control_exchange', exchange)
-        transport = oslo_messaging.get_notification_transport(
-            conf, url=self._bus_url + query)
-        self.addCleanup(transport.cleanup)
-        return oslo_messaging.Notifier(
-            transport, publisher_id=publisher_id, driver='messagingv2',
-            topics=[topic])
+        return notifier(self, self._bus_url + query, exchange, topic,
+                        publisher_id)
 
     def waiting(self, queue):
         """Number of messages that are ready in a queue."""
@@ -177,3 +172,15 @@ class Deployment(fixtures.Fixture):
         # Kept for the report of a failure: the folder is removed by then.
         self._tails = ''.join('== %s\n%s\n' % (name, self.log(name)[-4000:])
                               for name in self.processes)
+
+
+def notifier(test, url, exchange='nova', topic='notifications',
+             publisher_id='compute.h1'):
+    """Return a notifier on a bus, for the time of a test."""
+    conf = test.useFixture(storage.Storage()).conf
+    conf.set_override('control_exchange', exchange)
+    transport = oslo_messaging.get_notification_transport(conf, url=url)
+    test.addCleanup(transport.cleanup)
+    return oslo_messaging.Notifier(
+        transport, publisher_id=publisher_id, driver='messagingv2',
+        topics=[topic])

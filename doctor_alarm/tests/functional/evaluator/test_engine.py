@@ -14,6 +14,7 @@ from doctor_alarm.evaluator import committer
 from doctor_alarm.evaluator import engine
 from doctor_alarm import event
 from doctor_alarm.objects import alarm
+from doctor_alarm.objects import alarm_bulk
 from doctor_alarm.tests import base
 from doctor_alarm.tests.services import mariadb
 from doctor_alarm.tests.services import postgresql
@@ -231,7 +232,7 @@ class EngineTests:
         self.assertEqual('insufficient data', self.get(created.id).state)
 
     def test_more_matches_than_one_transaction_takes(self):
-        alarm.import_all(self.db, [alarm.Alarm(
+        alarm_bulk.import_all(self.db, [alarm.Alarm(
             name='a%d' % i, type='event', rule=a_rule(), project_id='p1',
             alarm_actions=[RECEIVER]) for i in range(1200)])
         self.engine.process([an_event()])
