@@ -12,6 +12,7 @@ import datetime
 import http.server
 import importlib.resources
 import json
+import logging
 import pathlib
 import queue
 import signal
@@ -92,8 +93,8 @@ class Demonstration:
         fault = _load(FAULT)
         server = fault['message']['payload']
         self._define_alarm(server)
-        say('2. nova says: server %s goes from %s to %s' % (
-            server['instance_id'], server['old_state'], server['state']))
+        say('2. nova notifies: server %s' % server['instance_id'])
+        say('   went from %s to %s' % (server['old_state'], server['state']))
         event, = self._transformer.events(replay.fresh(fault['message']))
         self._call('POST', '/v1/events', replay.as_posted(event))
         try:
@@ -101,8 +102,8 @@ class Demonstration:
         except queue.Empty:
             say('   The receiver was not called within %d s.' % PATIENCE)
             return False
-        say('3. The receiver was called: alarm "%s" went from %s to %s\n' % (
-            body['alarm_name'], body['previous'], body['current']))
+        say('3. The receiver was called: alarm "%s"' % body['alarm_name'])
+        say('   went from %s to %s\n' % (body['previous'], body['current']))
         self._show_time_line()
         return True
 
@@ -118,7 +119,8 @@ class Demonstration:
                 'clear': {'event_type': 'compute.instance.update',
                           'query': [_equals('state', 'active')]}}})
         self.alarm_id = alarm['alarm_id']
-        say('1. Alarm "server down" defined: %s' % self.alarm_id)
+        say('1. An alarm is defined over the API: "server down",')
+        say('   %s' % self.alarm_id)
 
     def _show_time_line(self) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -165,7 +167,8 @@ def main() -> int:
         try:
             conf = standalone_cmd.prepare(arguments, 'doctor-alarm')
             # Its log would tear the story apart.
-            conf.set_override('default_log_levels', ['doctor_alarm=WARN'])
+            logging.getLogger().setLevel(logging.WARNING)
+            logging.getLogger('doctor_alarm').setLevel(logging.WARNING)
             worker = standalone.Standalone(conf)
             worker.open()
         except exception.DoctorAlarmException as exc:
