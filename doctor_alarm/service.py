@@ -85,6 +85,14 @@ def run(conf: cfg.ConfigOpts, service: Service, workers: int = 1) -> int:
 def fail(exc: BaseException) -> int:
     """Say in one line why the service can not run; return the status 1."""
     line = ' '.join(str(exc).split())
-    LOG.critical(line)
     print('ERROR: %s' % line, file=sys.stderr)
+    if not all(_is_terminal(handler)
+               for handler in logging.getLogger().handlers):
+        LOG.critical(line)
     return 1
+
+
+def _is_terminal(handler: logging.Handler) -> bool:
+    """Whether the log goes where the line was printed already."""
+    return (isinstance(handler, logging.StreamHandler)
+            and not isinstance(handler, logging.FileHandler))

@@ -170,14 +170,14 @@ def main() -> int:
             logging.getLogger().setLevel(logging.WARNING)
             logging.getLogger('doctor_alarm').setLevel(logging.WARNING)
             worker = standalone.Standalone(conf)
-            worker.open()
+            try:
+                worker.open()
+                return _demonstrate(worker.url, endpoint.Transformer(conf),
+                                    options.once, ended)
+            finally:
+                worker.stop()
         except exception.DoctorAlarmException as exc:
             return service.fail(exc)
-        try:
-            return _demonstrate(worker.url, endpoint.Transformer(conf),
-                                options.once, ended)
-        finally:
-            worker.stop()
 
 
 def _demonstrate(url: str, transformer: endpoint.Transformer, once: bool,
