@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from typing import Any
 
+from keystoneauth1 import exceptions as keystone_exc
 from keystonemiddleware import auth_token
 from oslo_config import cfg
 from oslo_middleware import http_proxy_to_wsgi
@@ -17,19 +18,25 @@ from doctor_alarm.api.controllers import root
 from doctor_alarm.api import errors
 from doctor_alarm.api import hooks
 from doctor_alarm.db import api as db_api
+from doctor_alarm import exception
 from doctor_alarm import policy
 
 NOTIFIERS = 'doctor_alarm.notifier'
 
 
 class Request(pecan.Request):
-    """A request whose body is read once, by its controller."""
+    """A request whose body is for its controller alone.
+
+    Pecan would parse it too, for arguments that the controllers do not have.
+    """
 
     @property
     def json(self) -> Any:
         raise ValueError('see body.read')
 
-    json_body = json
+    @property
+    def params(self) -> Any:
+        return self.GET
 
 
 def build_app(conf: cfg.ConfigOpts, db: db_api.Database,
@@ -37,6 +44,7 @@ def build_app(conf: cfg.ConfigOpts, db: db_api.Database,
     """Return the application: pecan inside the middlewares of OpenStack.
 
     :param events: where events that come over HTTP go
+    :raises ConfigurationError: it can not work as configured
     """
     noauth = conf.api.auth_mode == 'noauth'
     services = base.Services(
@@ -44,17 +52,33 @@ def build_app(conf: cfg.ConfigOpts, db: db_api.Database,
         events=events, actions=installed_actions())
     app: Any = pecan.Pecan(
         root.Root(services), use_context_locals=False, request_cls=Request,
-        hooks=[hooks.ContextHook(noauth), hooks.ErrorHook()],
+        hooks=[hooks.ContextHook(noauth), hooks.ErrorHook(),
+               hooks.CountHook()],
         default_renderer='json', force_canonical=False,
         guess_content_type_from_ext=False)
     if not noauth:
-        # The decision is left to us: versions and metrics need no token.
-        app = auth_token.AuthProtocol(app, {
-            'oslo_config_config': conf, 'delay_auth_decision': True})
+        app = _with_keystone(conf, app)
     app = body.Limit(app, conf.api.max_body_size)
     app = errors.Uniform(app)
     app = request_id.RequestId(app)
     return http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
+
+
+def _with_keystone(conf: cfg.ConfigOpts, app: Any) -> Any:
+    # The decision is left to us: versions and metrics need no token.
+    where = '[keystone_authtoken]'
+    try:
+        app = auth_token.AuthProtocol(app, {
+            'oslo_config_config': conf, 'delay_auth_decision': True})
+    except keystone_exc.ClientException as exc:
+        raise exception.ConfigurationError(
+            where=where, reason=str(exc)) from exc
+    options = conf.keystone_authtoken
+    if not (options.auth_type or options.auth_section):
+        raise exception.ConfigurationError(
+            where=where, reason='auth_type is not set: no token could be '
+            'checked, see [api] auth_mode')
+    return app
 
 
 def installed_actions() -> frozenset[str]:

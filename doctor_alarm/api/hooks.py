@@ -8,7 +8,9 @@ from pecan import hooks
 import webob
 import webob.exc
 
+from doctor_alarm.api.controllers import base
 from doctor_alarm.api import errors
+from doctor_alarm.api import metrics
 from doctor_alarm import context
 
 
@@ -31,6 +33,16 @@ class ContextHook(hooks.PecanHook):
             == 'Confirmed')
         if not confirmed and not state.controller.__self__.public:
             raise webob.exc.HTTPUnauthorized('Authentication required')
+
+
+class CountHook(hooks.PecanHook):
+    """Counts the answers."""
+
+    def after(self, state: Any) -> None:
+        method = state.request.method
+        metrics.REQUESTS.labels(
+            method if method in base.METHODS else 'other',
+            state.response.status_int).inc()
 
 
 class ErrorHook(hooks.PecanHook):

@@ -32,7 +32,7 @@ WITHOUT_DATABASE = {'agent', 'inspector', 'monitors'}
 
 # Besides the standard library and oslo, for the units of layer 0
 PURE = {'conf': {'pbr'}, 'metrics': {'prometheus_client'},
-        'schemas': {'jsonschema'}}
+        'schemas': {'fastjsonschema', 'jsonschema'}}
 
 
 def modules():

@@ -10,6 +10,7 @@ import webob
 from doctor_alarm.api import body
 from doctor_alarm.api.controllers import base
 from doctor_alarm.api.forms import event as form
+from doctor_alarm.api import metrics
 from doctor_alarm.policies import event as policies
 
 
@@ -28,5 +29,6 @@ class Events(base.Resource):
                != caller.project_id for item in posted):
             base.enforce(self.services, request, policies.CREATE_ANY_OWNER)
         self.services.events.accept([item.event for item in posted])
+        metrics.EVENTS.inc(len(posted))
         response.status = 202
         return {'message_ids': [item.event.message_id for item in posted]}

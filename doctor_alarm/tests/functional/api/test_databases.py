@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API on the databases of the distributed service."""
+
+from doctor_alarm.tests.services import mariadb
+from doctor_alarm.tests.services import postgresql
+from doctor_alarm.tests.unit.api import test_alarm
+from doctor_alarm.tests.unit.api import test_alarm_list
+from doctor_alarm.tests.unit.api import test_fuzz
+
+
+class OnMariaDB:
+
+    def url(self):
+        return self.useFixture(mariadb.Database()).url
+
+
+class OnPostgreSQL:
+
+    def url(self):
+        return self.useFixture(postgresql.Database()).url
+
+
+class MariaDBCreateTest(OnMariaDB, test_alarm.CreateTest):
+    pass
+
+
+class MariaDBChangeTest(OnMariaDB, test_alarm.ChangeTest):
+    pass
+
+
+class MariaDBListTest(OnMariaDB, test_alarm_list.ListTest):
+    pass
+
+
+class MariaDBQueryTest(OnMariaDB, test_alarm_list.QueryTest):
+    pass
+
+
+class MariaDBFuzzTest(OnMariaDB, test_fuzz.FuzzTest):
+    pass
+
+
+class PostgreSQLChangeTest(OnPostgreSQL, test_alarm.ChangeTest):
+    pass
+
+
+class PostgreSQLListTest(OnPostgreSQL, test_alarm_list.ListTest):
+    pass
+
+
+class PostgreSQLFuzzTest(OnPostgreSQL, test_fuzz.FuzzTest):
+    pass

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+from unittest import mock
+import uuid
+
+from keystoneauth1 import loading
+from keystonemiddleware import fixture
+from keystonemiddleware import opts as keystone_opts
+from oslo_db import exception as db_exc
+import webob
+
+from doctor_alarm.api import app
+from doctor_alarm import exception
+from doctor_alarm.objects import alarm
+from doctor_alarm.tests.unit.api import base
+
+
+class RootTest(base.ApiTestCase):
+
+    def test_versions(self):
+        version, = self.call('get', '/')['versions']['values']
+
+        self.assertEqual(('v2', 'stable'), (version['id'], version['status']))
+        self.assertEqual('http://localhost/v2', version['links'][0]['href'])
+        self.assertIn('updated', version)
+        self.assertIn('media-types', version)
+
+    def test_health(self):
+        answer = self.app.get('/healthcheck')
+
+        self.assertEqual((200, 'OK'), (answer.status_int, answer.text))
+
+    def test_metrics(self):
+        self.call('get', '/')
+
+        answer = self.app.get('/metrics', headers=base.NO_ROLE)
+
+        self.assertIn('doctor_alarm_api_requests_total'
+                      '{method="GET",status="200"}', answer.text)
+
+    def test_capabilities(self):
+        for path in ('/v2/capabilities', '/v2/capabilities/'):
+            self.assertTrue(self.call(
+                'get', path)['api']['alarms:query:simple'])
+
+    def test_unknown_paths(self):
+        for path in ('/nope', '/v2', '/v2/nope', '/v2/alarms/a/nope',
+                     '/v2/alarms/a/state/b', '/v1', '/get', '/v2/child',
+                     '/v2/alarms/a/get', '/_route', '/v2/query'):
+            self.assertIn('Unknown path', self.fault(404, 'get', path))
+
+    def test_wrong_methods(self):
+        for method, path, allow in [
+                ('delete', '/v2/alarms', 'GET, HEAD, POST'),
+                ('post', '/v2/alarms/a', 'GET, HEAD, PUT, DELETE'),
+                ('delete', '/v2/alarms/a/state', 'GET, HEAD, PUT'),
+                ('get', '/v2/query/alarms', 'POST'),
+                ('get', '/v1/events', 'POST'), ('put', '/', 'GET, HEAD')]:
+            self.fault(405, method, path, {} if method != 'get'
+                       else self.NOTHING)
+            self.assertEqual(allow, self.answer.headers['Allow'])
+
+    def test_a_method_in_the_query_is_no_method(self):
+        alarm_id = self.create()['alarm_id']
+
+        self.app.post_json('/v2/alarms/%s?_method=delete' % alarm_id, {},
+                           headers=base.ALICE, status=405)
+        self.call('get', '/v2/alarms/' + alarm_id)
+
+    def test_errors_are_json_whatever_is_accepted(self):
+        for accept in ('text/html', 'image/png', ''):
+            answer = self.app.get(
+                '/v2/alarms/a', status=404,
+                headers=dict(base.ALICE, Accept=accept))
+            self.assertEqual('application/json', answer.content_type)
+            self.assertIsInstance(answer.json['error_message'], dict)
+
+    def test_bodies_that_are_none(self):
+        for body, words in [
+                (b'', 'JSON'), (b'{', 'JSON'), (b'\xff', 'UTF-8'),
+                (b'[' * 100000, 'deep'),
+                (b'{"a": ' * 60 + b'1' + b'}' * 60, 'deep'),
+                (b'{"name": NaN}', 'NaN'),
+                (b'{"name": ' + b'9' * 5000 + b'}', 'JSON'),
+                (rb'{"name": "a\u0000b"}', 'NUL'),
+                (rb'{"a\u0000": 1}', 'NUL'),
+                (rb'{"name": "\ud800"}', 'Unicode'),
+                (b'[]', 'object'), (b'"x"', 'object'), (b'null', 'object')]:
+            answer = self.app.post(
+                '/v2/alarms', body, headers=base.ALICE, status=400,
+                content_type='application/json')
+            self.assertIn(
+                words, answer.json['error_message']['faultstring'], body[:20])
+
+    def test_the_type_of_the_content_does_not_matter(self):
+        for kind in ('text/plain', 'application/x-www-form-urlencoded',
+                     'multipart/form-data; boundary=x'):
+            answer = webob.Request.blank(
+                '/v2/alarms', method='POST', headers=base.ALICE,
+                body=json.dumps(self.alarm()).encode(), content_type=kind,
+            ).get_response(self.app.app)
+            self.assertEqual(201, answer.status_int, kind)
+
+    def test_large_bodies(self):
+        self.conf.set_override('max_body_size', 2000, group='api')
+        limited = base.webtest.TestApp(
+            app.build_app(self.conf, self.db, self.events))
+        answer = limited.post('/v2/alarms', b'x' * 2001, headers=base.ALICE,
+                              status=413)
+        self.assertIn('2000 bytes',
+                      answer.json['error_message']['faultstring'])
+        limited.post_json('/v2/alarms', self.alarm(), headers=base.ALICE)
+
+    def test_an_error_of_ours_tells_nothing(self):
+        with mock.patch.object(alarm, 'get', side_effect=KeyError('secret')):
+            self.assertEqual('An internal error occurred', self.fault(
+                500, 'get', '/v2/alarms/a'))
+        self.assertNotIn('secret', self.answer.text)
+
+    def test_a_database_that_is_away(self):
+        with mock.patch.object(
+                alarm, 'get', side_effect=db_exc.DBConnectionError()):
+            self.assertIn('database', self.fault(503, 'get', '/v2/alarms/a'))
+        self.assertEqual('5', self.answer.headers['Retry-After'])
+
+    def test_request_id(self):
+        self.call('get', '/')
+
+        self.assertIn('req-', self.answer.headers['x-openstack-request-id'])
+
+    def test_behind_a_proxy(self):
+        self.conf.set_override('enable_proxy_headers_parsing', True,
+                               group='oslo_middleware')
+        answer = self.app.post_json(
+            '/v2/alarms', self.alarm(), headers=dict(
+                base.ALICE, **{'X-Forwarded-Proto': 'https',
+                               'X-Forwarded-Host': 'alarms.example',
+                               'X-Forwarded-Prefix': '/alarming'}))
+
+        self.assertIn('https://alarms.example/alarming/v2/alarms/',
+                      answer.location)
+
+
+class KeystoneTest(base.ApiTestCase):
+
+    auth_mode = 'keystone'
+
+    def prepare(self):
+        for group, opts in keystone_opts.list_auth_token_opts():
+            self.conf.register_opts(opts, group=group)
+        loading.register_auth_conf_options(self.conf, 'keystone_authtoken')
+        self.conf.register_opts(loading.get_auth_plugin_conf_options(
+            'password'), group='keystone_authtoken')
+        for name, value in {'auth_type': 'password',
+                            'auth_url': 'http://keystone/',
+                            'www_authenticate_uri': 'http://keystone/'
+                            }.items():
+            self.conf.set_override(name, value, group='keystone_authtoken')
+        self.tokens = self.useFixture(fixture.AuthTokenFixture())
+
+    def token_of(self, who):
+        token = uuid.uuid4().hex
+        self.tokens.add_token_data(
+            token_id=token, user_id=who['X-User-Id'], project_id=who['X-Project-Id'],
+            role_list=[who['X-Roles']] if who['X-Roles'] else [])
+        return {'X-Auth-Token': token}
+
+    def test_headers_of_a_client_prove_nothing(self):
+        for headers in ({}, base.ADMIN, dict(
+                base.ADMIN, **{'X-Identity-Status': 'Confirmed'})):
+            self.assertEqual('Authentication required', self.fault(
+                401, 'get', '/v2/alarms', who=headers))
+            self.assertEqual("Keystone uri=\"http://keystone/\"",
+                             self.answer.headers['WWW-Authenticate'])
+            self.fault(401, 'post', '/v1/events', {}, who=headers)
+
+    def test_a_token_does(self):
+        self.create(dict(base.ADMIN, **self.token_of(base.ALICE)))
+
+        found, = self.call('get', '/v2/alarms', who=self.token_of(
+            base.READER))
+        self.assertEqual(('p1', 'alice'),
+                         (found['project_id'], found['user_id']))
+        self.assertEqual([], self.call('get', '/v2/alarms',
+                                       who=self.token_of(base.BOB)))
+        self.fault(403, 'get', '/v2/alarms',
+                   who=self.token_of(base.NO_ROLE))
+        self.fault(401, 'get', '/v2/alarms', who={'X-Auth-Token': 'nope'})
+
+    def test_what_needs_no_token(self):
+        for path in ('/', '/healthcheck', '/metrics'):
+            self.app.get(path)
+        self.fault(404, 'get', '/nope')
+
+
+class MisconfiguredTest(base.ApiTestCase):
+
+    def test_keystone_without_a_user(self):
+        self.conf.set_override('auth_mode', 'keystone', group='api')
+
+        error = self.assertRaises(
+            exception.ConfigurationError, app.build_app, self.conf, self.db,
+            self.events)
+
+        self.assertIn('[keystone_authtoken]: auth_type', str(error))
