@@ -5,9 +5,11 @@ import signal
 
 import kombu
 import oslo_messaging
+import requests
 
 from doctor_alarm import messaging
 from doctor_alarm.tests.functional.agent import base
+from doctor_alarm.tests.services import process
 from doctor_alarm.tests.services import rabbitmq
 from doctor_alarm.tests.unit.agent import notifications
 
@@ -49,7 +51,8 @@ class TestNova(base.AgentCase):
     def test_all_priorities_and_services(self):
         nova, neutron = self.service(), self.service(exchange='neutron')
         events = self.evaluator()
-        self.start_agent()
+        port = process.free_port()
+        self.start_agent(more='[metrics]\nport = %d' % port)
         for priority in ('ERROR', 'WARN', 'CRITICAL', 'AUDIT', 'SAMPLE'):
             self.send(nova, notifications.message(
                 'compute.x', message_id=priority, priority=priority))
@@ -58,6 +61,14 @@ class TestNova(base.AgentCase):
         self.wait_until(lambda: len(events) == 6)
         self.assertEqual({'ERROR', 'WARN', 'CRITICAL', 'AUDIT', 'SAMPLE',
                           'neutron'}, set(ids(events)))
+        # and each exchange shows when it was last heard of
+        metrics = requests.get(
+            'http://127.0.0.1:%d/metrics' % port, timeout=10).text
+        for exchange, count in (('nova', 5), ('neutron', 1)):
+            self.assertIn('doctor_alarm_notifications_total{exchange="%s"} %d'
+                          % (exchange, count), metrics)
+            self.assertIn('doctor_alarm_last_notification_seconds'
+                          '{exchange="%s"} 1.' % exchange, metrics)
 
     def test_nova_with_quorum_queues_on_a_broker_of_its_own(self):
         # given a nova whose queues are quorum queues

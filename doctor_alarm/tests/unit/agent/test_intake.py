@@ -5,11 +5,11 @@ from unittest import mock
 
 import fixtures
 
+from doctor_alarm.agent import definitions
 from doctor_alarm.agent import endpoint
 from doctor_alarm.agent import intake
 from doctor_alarm.agent import pipeline
 from doctor_alarm.agent.publishers import base as publishers
-from doctor_alarm.agent import definitions
 from doctor_alarm import exception
 from doctor_alarm.tests import base
 from doctor_alarm.tests.unit.agent import configuration
