@@ -2,6 +2,7 @@
 """The event: the one immutable value object that flows through the service."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
@@ -285,7 +286,7 @@ def _integer(value: Any) -> int:
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _MICROSECOND = datetime.timedelta(microseconds=1)
-_READ = {
+_READ: dict[Any, Callable[[Any], TraitValue]] = {
     TraitType.TEXT: str,
     TraitType.INTEGER: _integer,
     TraitType.FLOAT: float,

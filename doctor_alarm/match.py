@@ -272,4 +272,4 @@ def _datetime(value: Any) -> datetime.datetime:
 _READ: dict[str, Callable[[Any], Any]] = {
     'string': _string, 'integer': _integer, 'float': _number,
     'boolean': _boolean, 'datetime': _datetime}
-_WANTED = {**_READ, 'integer': int}
+_WANTED: dict[str, Callable[[Any], Any]] = {**_READ, 'integer': int}

@@ -175,7 +175,7 @@ class BatchServer(notify_listener.NotificationServer):
         # NOTE: oslo.messaging remembers what it acknowledged last and drops
         # it, unacknowledged, when the broker gives it again after a lost
         # connection. That leaks a slot of the prefetch window each time.
-        listener = getattr(adapter, '_poll_style_listener', None)
+        listener: Any = getattr(adapter, '_poll_style_listener', None)
         if hasattr(listener, 'msg_id_cache'):
             listener.msg_id_cache = _NoCache()
         return adapter

@@ -17,7 +17,7 @@ STATES = (OK, ALARM, UNKNOWN)
 SKEW = 2_000_000
 
 
-class Reason(str, enum.Enum):
+class Reason(enum.StrEnum):
     """Why a matched event did what it did; shown in history and metrics."""
 
     RAISED = 'raised'

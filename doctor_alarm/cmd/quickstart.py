@@ -147,7 +147,7 @@ class Demonstration:
         say(table.get_string())
 
     def _call(self, method: str, path: str, doc: Any = None) -> Any:
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310
             self._url + path, method=method,
             data=None if doc is None else json.dumps(doc).encode(),
             headers={'Content-Type': 'application/json'})

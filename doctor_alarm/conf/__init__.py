@@ -43,7 +43,7 @@ def register(conf: cfg.ConfigOpts) -> None:
 def prepare(argv: Sequence[str], *, name: str = PROJECT,
             default_config_files: list[str] | None = None,
             cli_opts: Sequence[cfg.Opt] = (),
-            defaults: dict[tuple[str, str], Any] | None = None,
+            defaults: dict[tuple[str, str | None], Any] | None = None,
             ) -> cfg.ConfigOpts:
     """Parse the command line and the configuration files, set up logging.
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables. Times are BIGINT microseconds UTC; ids and keys compare bytewise."""
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
@@ -33,9 +35,10 @@ def _serial() -> sa.BigInteger:
     return sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 
 
-_TABLE = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
-          'mysql_collate': 'utf8mb4_bin', 'mariadb_engine': 'InnoDB',
-          'mariadb_charset': 'utf8mb4', 'mariadb_collate': 'utf8mb4_bin'}
+_TABLE: dict[str, Any] = {
+    '%s_%s' % (dialect, name): value for dialect in ('mysql', 'mariadb')
+    for name, value in (('engine', 'InnoDB'), ('charset', 'utf8mb4'),
+                        ('collate', 'utf8mb4_bin'))}
 
 #: Definitions and their present state. ``version`` counts what the API
 #: changed: the evaluator matches again where it moved since the look-up.

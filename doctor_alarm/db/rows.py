@@ -35,22 +35,20 @@ def table(dialect: str, columns: dict[str, str], name: str = 'v',
     """
     items = list(enumerate(columns.items()))
     if dialect == 'mysql':
-        spec = ', '.join(
-            "%s %s PATH '$[%d]'" % (column, _KINDS[kind][1], i)
-            for i, (column, kind) in items)
-        text = 'SELECT %s FROM JSON_TABLE(:%s, \'$[*]\' COLUMNS (%s)) AS j' % (
-            ', '.join(columns), name, spec)
+        chosen = ', '.join(columns)
+        source = "JSON_TABLE(:%s, '$[*]' COLUMNS (%s)) AS j" % (
+            name, ', '.join("%s %s PATH '$[%d]'" % (
+                column, _KINDS[kind][1], i) for i, (column, kind) in items))
     elif dialect == 'postgresql':
-        spec = ', '.join(
-            '(j.value->>%d)::%s AS %s' % (i, _KINDS[kind][2], column)
-            for i, (column, kind) in items)
-        text = ('SELECT %s FROM json_array_elements(CAST(:%s AS json)) '
-                'AS j(value)' % (spec, name))
+        chosen = ', '.join('(j.value->>%d)::%s AS %s' % (
+            i, _KINDS[kind][2], column) for i, (column, kind) in items)
+        source = 'json_array_elements(CAST(:%s AS json)) AS j(value)' % name
     else:
-        spec = ', '.join(
-            "json_extract(j.value, '$[%d]') AS %s" % (i, column)
-            for i, (column, _kind) in items)
-        text = 'SELECT %s FROM json_each(:%s) AS j' % (spec, name)
+        chosen = ', '.join("json_extract(j.value, '$[%d]') AS %s" % (
+            i, column) for i, (column, _kind) in items)
+        source = 'json_each(:%s) AS j' % name
+    # Names of columns are ours; what comes from outside is in the parameter.
+    text = 'SELECT %s FROM %s' % (chosen, source)  # noqa: S608
     return sa.text(text).columns(*(
         sa.Column(column, _KINDS[kind][0]) for column, kind in columns.items()
     )).subquery(name + '_rows')

@@ -133,7 +133,9 @@ class Work:
         if alarm.version == hit.version:
             return hit
         verdict = alarm.rule.verdict(hit.event)
-        return verdict and dataclasses.replace(hit, verdict=verdict)
+        if verdict is None:
+            return None
+        return dataclasses.replace(hit, verdict=verdict)
 
     def decide(self) -> None:
         """Apply the matches in the order of their arrival."""

@@ -87,8 +87,8 @@ class Deployment(fixtures.Fixture):
     def start(self, name, as_name=None):
         """Start a part, again or another one of it."""
         key = as_name or name
-        log = open(os.path.join(self.directory, key + '.log'), 'ab')
-        with log:
+        path = os.path.join(self.directory, key + '.log')
+        with open(path, 'ab') as log:
             self.processes[key] = subprocess.Popen(
                 [sys.executable, '-m', 'doctor_alarm.cmd.' + name,
                  '--config-file', self.config],

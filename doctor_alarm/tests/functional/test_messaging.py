@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 
+import amqp
 import kombu
 import oslo_messaging
 
@@ -224,7 +225,7 @@ class TestHints(BusTests):
         # then: the publisher knows, and nothing stays in the broker
         self.assertRaises(
             exception.PublishFailed, publisher.publish, {'lanes': []})
-        self.assertRaises(Exception, self.waiting,
+        self.assertRaises(amqp.NotFound, self.waiting,
                           'doctor_alarm.wakeup.sample')
 
     def test_two_listeners_share_the_hints(self):

@@ -54,10 +54,10 @@ class TestSurvival(Survival):
         def fault():
             for _ in range(3):
                 self.cloud.kill(name)
-                before = len(self.receiver.bodies)
+                goal = len(self.receiver.bodies) + 20
                 self.cloud.start(name)
                 self.wait_until(
-                    lambda: len(self.receiver.bodies) > before + 20
+                    lambda goal=goal: len(self.receiver.bodies) > goal
                     or len(self.receiver.ids()) == BURST, 60)
         return fault
 
