@@ -17,6 +17,8 @@ def masked(url: str) -> str:
         parts = urllib.parse.urlsplit(url)
     except ValueError:
         return MASK
+    if '@' not in parts.netloc and '?' not in url and '#' not in url:
+        return url
     netloc = parts.netloc
     if '@' in netloc:
         netloc = '%s@%s' % (MASK, netloc.rpartition('@')[2])

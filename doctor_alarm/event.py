@@ -16,6 +16,7 @@ import uuid
 from oslo_utils import timeutils
 
 from doctor_alarm import exception
+from doctor_alarm import redact
 
 TraitValue = str | int | float | datetime.datetime
 
@@ -112,10 +113,11 @@ class Event:
 
     @classmethod
     def from_wire(cls, doc: Any, *, received: datetime.datetime,
-                  publisher_id: str = '') -> Event:
+                  publisher_id: str = '', clean: bool = False) -> Event:
         """Build an event from Ceilometer's form or ours.
 
         :param received: aware, UTC; bounds how far ahead the event may be
+        :param clean: it comes from a part of this service
         :raises InvalidEvent: names the part that is wrong
         """
         if not isinstance(doc, Mapping):
@@ -129,19 +131,21 @@ class Event:
             publisher_id=doc.get('publisher_id') or publisher_id,
             raw=doc.get('raw') or None,
             transformed_at=doc.get('transformed_at') or 0,
-            received=received)
+            received=received, clean=clean)
 
 
 def build(*, message_id: Any, event_type: Any, generated: Any,
           traits: Mapping[str, Any], received: datetime.datetime,
           project_id: Any = None, publisher_id: Any = '', raw: Any = None,
-          transformed_at: Any = 0) -> Event:
+          transformed_at: Any = 0, clean: bool = False) -> Event:
     """Build an event from parts that come from outside.
 
     ``generated`` may be a datetime or an ISO 8601 string (naive is UTC); later
     than ``received`` by more than :data:`MAX_AHEAD` it is clamped and the
     original kept as the trait ``generated_original``. Booleans and other
-    JSON values among the traits become text, ``None`` is left out.
+    JSON values among the traits become text, ``None`` is left out, and so is
+    what :mod:`doctor_alarm.redact` takes for a secret, unless the event is
+    ``clean`` already.
 
     :raises InvalidEvent: names the part that is wrong
     """
@@ -150,25 +154,33 @@ def build(*, message_id: Any, event_type: Any, generated: Any,
             reason='event_type must be a text of 1 to 255 characters')
     if not isinstance(message_id, str) or not message_id:
         raise exception.InvalidEvent(reason='message_id must be a text')
-    clean = {}
-    for name, value in traits.items():
-        if value is not None and name:
-            clean[name] = coerce_trait(name, value)
+    kept = {
+        name: coerce_trait(name, value) for name, value in traits.items()
+        if value is not None and name}
+    if not clean:
+        kept = _without_secrets(kept)
     when = parse_time(generated, 'generated')
     if when > received + MAX_AHEAD:
-        clean['generated_original'] = to_iso(when)
+        kept['generated_original'] = to_iso(when)
         when = received + MAX_AHEAD
-    owner = project_id or clean.get('project_id') or clean.get('tenant_id')
+    owner = project_id or kept.get('project_id') or kept.get('tenant_id')
     if not isinstance(transformed_at, int) or isinstance(transformed_at, bool):
         raise exception.InvalidEvent(reason='transformed_at must be a number')
     if raw is not None and not isinstance(raw, Mapping):
         raise exception.InvalidEvent(reason='raw must be an object')
     return Event(
         message_id=plain_id(message_id), event_type=event_type,
-        generated=when, traits=clean,
+        generated=when, traits=kept,
         project_id=str(owner) if owner else None,
         publisher_id=str(publisher_id or '')[:255], raw=raw,
         transformed_at=transformed_at or to_us(received))
+
+
+def _without_secrets(
+        traits: Mapping[str, TraitValue]) -> dict[str, TraitValue]:
+    return {
+        name: redact.text(value) if isinstance(value, str) else value
+        for name, value in traits.items() if not redact.is_secret_key(name)}
 
 
 def plain_id(message_id: str) -> str:

@@ -36,8 +36,9 @@ DELIVERIES = prom.Counter(
     'Attempts to deliver', ['scheme', 'outcome'])
 STAGE = prom.Histogram(
     'doctor_alarm_stage_seconds',
-    'Time from one stage of a fault to the next: notified, transformed, '
-    'evaluated, fired, received', ['stage'], buckets=_STAGES)
+    'Time that a delivered fault took to a stage from the one before: '
+    'notified, transformed, evaluated, fired, received', ['stage'],
+    buckets=_STAGES)
 BATCH = prom.Histogram(
     'doctor_alarm_batch_size', 'Items handled together', ['of'],
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))

@@ -12,7 +12,7 @@ import dataclasses
 import datetime
 from typing import Any
 
-from doctor_alarm.agent import redact
+from doctor_alarm import redact
 from doctor_alarm import exception
 
 #: Levels of containers in a payload; nova's deepest have about ten.

@@ -65,6 +65,7 @@ class Committer:
     def commit(self, items: list[Item]) -> None:
         """Make the effects of all items durable, then acknowledge them."""
         events = [event for item in items for event in item.events]
+        metrics.EVENTS.labels(source=self._source).inc(len(events))
         metrics.BATCH.labels(of='events').observe(len(events))
         error: BaseException | None = None
         try:

@@ -28,6 +28,9 @@ LOG = logging.getLogger(__name__)
 #: Matches in one transaction at most.
 TRANSITIONS = 500
 
+_TRANSFORMED = metrics.STAGE.labels('transformed')
+_EVALUATED = metrics.STAGE.labels('evaluated')
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Match:
@@ -234,7 +237,15 @@ class Work:
                 'notified_at': hit.event.generated_us,
                 'transformed_at': hit.event.transformed_at,
                 'evaluated_at': evaluated_at})
+        for event in events.values():
+            _observe(event, evaluated_at)
         return list(used.values()), deliveries, events
+
+
+def _observe(event: event_mod.Event, evaluated_at: int) -> None:
+    _TRANSFORMED.observe(
+        max(0, event.transformed_at - event.generated_us) / 1e6)
+    _EVALUATED.observe(max(0, evaluated_at - event.transformed_at) / 1e6)
 
 
 def reason_of(alarm: candidate.Locked, hit: Match) -> str:

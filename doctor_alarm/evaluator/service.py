@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import dataclasses
 import datetime
 import logging
 import time
@@ -29,6 +30,14 @@ LOG = logging.getLogger(__name__)
 DRAIN = 20.0
 #: Seconds without a wake-up after one that nobody listened to.
 SILENCE = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Taken:
+    """A message, and whether it was a part of this service that sent it."""
+
+    incoming: Any
+    ours: bool
 
 
 class Hints:
@@ -78,7 +87,7 @@ class EvaluatorService(service.Service):
 
         :raises QueueMismatch: says which
         """
-        for server in self._listeners(lambda _incoming: None):
+        for server in self._listeners(lambda _taken: None):
             server.check()
 
     def open(self) -> None:
@@ -118,33 +127,37 @@ class EvaluatorService(service.Service):
         for server in self._servers:
             server.disconnect()
 
-    def _listeners(self, on_message: Callable[[Any], None],
+    def _listeners(self, submit: Callable[[_Taken], None],
                    ) -> list[messaging.BatchServer]:
         options = self._conf.evaluator
         servers = [messaging.BatchServer(
             messaging.get_own_transport(self._conf),
             [oslo_messaging.Target(topic=options.event_topic)],
-            on_message, priorities=['sample'])]
+            lambda incoming: submit(_Taken(incoming, ours=True)),
+            priorities=['sample'])]
         if options.ceilometer_topic:
             servers.append(messaging.BatchServer(
                 messaging.get_transport(self._conf, options.ceilometer_url),
                 [oslo_messaging.Target(
                     topic=options.ceilometer_topic,
                     exchange=options.ceilometer_exchange)],
-                on_message, pool=options.pool, priorities=['sample']))
+                lambda incoming: submit(_Taken(incoming, ours=False)),
+                pool=options.pool, priorities=['sample']))
         return servers
 
-    def _commit(self, batch: list[Any]) -> None:
+    def _commit(self, batch: list[_Taken]) -> None:
         items = []
-        for incoming in batch:
+        for taken in batch:
             try:
-                events = self._decode(incoming.message)
+                events = self._decode(taken.incoming.message, taken.ours)
             except committer_mod.Abandoned:
                 continue
-            items.append(committer_mod.Item(events, _acknowledge(incoming)))
+            items.append(committer_mod.Item(
+                events, _acknowledge(taken.incoming)))
         self._committer.commit(items)
 
-    def _decode(self, message: Mapping[str, Any]) -> list[event_mod.Event]:
+    def _decode(self, message: Mapping[str, Any],
+                ours: bool) -> list[event_mod.Event]:
         """Return the events of a message; those malformed are put aside."""
         received = datetime.datetime.now(datetime.timezone.utc)
         publisher_id = str(message.get('publisher_id') or '')
@@ -153,7 +166,8 @@ class EvaluatorService(service.Service):
         for doc in payload if isinstance(payload, list) else [payload]:
             try:
                 events.append(event_mod.Event.from_wire(
-                    doc, received=received, publisher_id=publisher_id))
+                    doc, received=received, publisher_id=publisher_id,
+                    clean=ours))
             except exception.InvalidEvent as exc:
                 message_id = str(
                     (doc.get('message_id') if isinstance(doc, dict) else '')
@@ -162,8 +176,6 @@ class EvaluatorService(service.Service):
                             message_id, exc)
                 self._committer.put_aside(
                     message_id, str(exc), {**message, 'payload': [doc]})
-        metrics.EVENTS.labels(source=publisher_id.split('.')[0]).inc(
-            len(events))
         return events
 
 

@@ -55,6 +55,14 @@ class TestBuild(base.TestCase):
                 exception.InvalidEvent, build, **{field: value})
             self.assertIn(field, str(error))
 
+    def test_secrets_do_not_become_traits(self):
+        fired = build(traits={
+            'auth_token': 'gAAAA', 'adminPass': 'x', 'state': 'error',
+            'cause': 'GET http://bob:hush@h/ failed'})
+        self.assertEqual(
+            {'state': 'error', 'cause': 'GET http://***@h/ failed'},
+            fired.traits)
+
     def test_the_resource_is_the_first_identity(self):
         self.assertEqual('i', build(traits={
             'host': 'h', 'instance_id': 'i'}).resource_id)

@@ -14,7 +14,7 @@ PACKAGE = 'doctor_alarm'
 LAYERS = (
     # values, the pure heart, options: no I/O of our own
     {'action', 'conf', 'event', 'exception', 'match', 'metrics', 'policies',
-     'schemas', 'transition'},
+     'redact', 'schemas', 'transition'},
     # the outside world: who asks, the bus, the database, the process
     {'context', 'db', 'messaging', 'policy', 'service'},
     # the nouns and their SQL; dead letters in the queue of the broker

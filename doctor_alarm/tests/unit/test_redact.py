@@ -5,7 +5,7 @@ import time
 import hypothesis
 from hypothesis import strategies as st
 
-from doctor_alarm.agent import redact
+from doctor_alarm import redact
 from doctor_alarm.tests import base
 
 TOKEN = 'gAAAAABnPa5q' + 'Zm9vYmFy' * 20

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What in a notification is secret. Pure.
+"""What in a notification or an event is secret. Pure.
 
 Services put credentials into payloads: nova's unversioned scheduler
 notifications carry the token of the user, arguments of failed calls carry
-passwords and user data. Nothing behind this module sees them.
+passwords and user data. They are removed where something enters the service.
 """
 from __future__ import annotations
 
