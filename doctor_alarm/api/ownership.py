@@ -18,6 +18,7 @@ from doctor_alarm import exception
 from doctor_alarm.objects import alarm as alarm_obj
 from doctor_alarm.objects import change
 from doctor_alarm.policies import alarm as policies
+from doctor_alarm.schemas import sentence
 
 #: Actions on the service's own host, which tenants have no business with.
 _ADMIN_SCHEMES = ('log', 'test')
@@ -45,8 +46,12 @@ def of_new(services: base.Services, request: webob.Request,
     """Return the owner of a new alarm: the caller, or whom an admin names.
 
     :raises NotAuthorized: another owner is named
+    :raises Invalid: there is no owner: no event would ever match
     """
-    return _owner(services, request, doc, base.actor_of(request))
+    owner = _owner(services, request, doc, base.actor_of(request))
+    if not owner.project_id:
+        raise exception.Invalid(sentence.missing('project_id'))
+    return owner
 
 
 def of_changed(services: base.Services, request: webob.Request, doc: Any,

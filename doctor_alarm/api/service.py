@@ -20,6 +20,10 @@ LOG = logging.getLogger(__name__)
 
 PUBLISHER_ID = 'doctor_alarm.api'
 
+#: While the database is away, clients are told so at once.
+DEFAULTS = {('max_retries', 'database'): 1,
+            ('retry_interval', 'database'): 0}
+
 
 def make_app(conf: cfg.ConfigOpts) -> Any:
     """Return the application of the distributed service.

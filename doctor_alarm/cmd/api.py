@@ -14,7 +14,8 @@ from doctor_alarm import service
 def main() -> int:
     """Run until told to end; return the exit status."""
     try:
-        conf = conf_mod.prepare(sys.argv[1:], name='doctor-alarm-api')
+        conf = conf_mod.prepare(sys.argv[1:], name='doctor-alarm-api',
+                                defaults=api.DEFAULTS)
         worker = api.ApiService(conf)
         if conf.api.workers > 1:
             server.check_port(conf)

@@ -32,6 +32,14 @@ _STATE_PATH = cfg.StrOpt(
     'state-path', help='Folder of a standalone service, instead of database '
     'and broker of the configuration.')
 
+_DEFAULTS = {
+    # What it does goes to the terminal, not to the log.
+    ('log_file', None): '/dev/null',
+    # Who waits at the terminal can try again himself.
+    ('max_retries', 'database'): 1,
+    ('retry_interval', 'database'): 0,
+}
+
 
 def main() -> int:
     """Run one command; return the exit status."""
@@ -40,9 +48,7 @@ def main() -> int:
             sys.argv[1:], name='doctor-alarm-manage',
             cli_opts=[_STATE_PATH, cfg.SubCommandOpt(
                 'command', title='commands', handler=_add_commands)],
-            # What it does goes to the terminal, not to the log.
-            defaults={('use_stderr', None): False,
-                      ('log_file', None): '/dev/null'})
+            defaults=_DEFAULTS)
         if conf.state_path:
             conf.set_override(
                 'connection', standalone.database_url(conf.state_path),

@@ -25,7 +25,8 @@ def __getattr__(name: str) -> Any:
     with _lock:
         if 'application' not in globals():
             globals()['application'] = service.make_app(conf_mod.prepare(
-                arguments(os.environ), name='doctor-alarm-api'))
+                arguments(os.environ), name='doctor-alarm-api',
+                defaults=service.DEFAULTS))
     return globals()['application']
 
 

@@ -90,6 +90,10 @@ class CreateTest(base.ApiTestCase):
         self.assertEqual(created['alarm_id'],
                          self.call('get', '/v2/alarms')[0]['alarm_id'])
 
+    def test_somebody_owns_it(self):
+        self.assertIn('project_id', self.fault(
+            400, 'post', '/v2/alarms', self.alarm(), {'X-Roles': 'admin'}))
+
     def test_nobody_else_does(self):
         self.assertEqual(
             'Not Authorized to access project p2', self.fault(
@@ -278,7 +282,8 @@ class ChangeTest(base.ApiTestCase):
 
     def test_other_projects_do_not_find_it(self):
         for method, path, doc in [
-                ('get', self.path, self.NOTHING), ('delete', self.path, self.NOTHING),
+                ('get', self.path, self.NOTHING),
+                ('delete', self.path, self.NOTHING),
                 ('put', self.path, self.alarm()),
                 ('get', self.path + '/state', self.NOTHING),
                 ('put', self.path + '/state', 'ok'),
@@ -288,7 +293,8 @@ class ChangeTest(base.ApiTestCase):
                 self.fault(404, method, path, doc, base.BOB))
 
     def test_roles(self):
-        reads = [('get', '/v2/alarms', self.NOTHING), ('get', self.path, self.NOTHING),
+        reads = [('get', '/v2/alarms', self.NOTHING),
+                 ('get', self.path, self.NOTHING),
                  ('get', self.path + '/state', self.NOTHING),
                  ('get', self.path + '/history', self.NOTHING),
                  ('get', self.path + '/deliveries', self.NOTHING),

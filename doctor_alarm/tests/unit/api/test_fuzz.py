@@ -27,9 +27,9 @@ DOCS = st.recursive(
         NAMES, inner, max_size=5), max_leaves=20)
 ALARMS = st.fixed_dictionaries(
     {'name': SCALARS, 'type': st.just('event'), 'event_rule': DOCS},
-    optional={name: DOCS for name in (
+    optional=dict.fromkeys((
         'state', 'time_constraints', 'alarm_actions', 'description',
-        'project_id', 'enabled', 'state_timestamp')})
+        'project_id', 'enabled', 'state_timestamp'), DOCS))
 EVENTS = st.fixed_dictionaries({'event': st.fixed_dictionaries(
     {'time': SCALARS, 'type': SCALARS}, optional={'details': DOCS})})
 FILTERS = DOCS.map(lambda doc: {'filter': json.dumps(doc)})

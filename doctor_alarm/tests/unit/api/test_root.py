@@ -162,7 +162,8 @@ class KeystoneTest(base.ApiTestCase):
     def token_of(self, who):
         token = uuid.uuid4().hex
         self.tokens.add_token_data(
-            token_id=token, user_id=who['X-User-Id'], project_id=who['X-Project-Id'],
+            token_id=token, user_id=who['X-User-Id'],
+            project_id=who['X-Project-Id'],
             role_list=[who['X-Roles']] if who['X-Roles'] else [])
         return {'X-Auth-Token': token}
 
