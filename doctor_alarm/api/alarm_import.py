@@ -24,8 +24,6 @@ MAX_COMPLAINTS = 20
 #: and those read ahead of it.
 _WINDOW = 3 * alarm_bulk.CHUNK
 
-_TIMES = ('timestamp', 'state_timestamp', 'evaluate_timestamp')
-
 
 def load(db: db_api.Database, lines: Iterable[str],
          schemes: frozenset[str]) -> int:
@@ -91,7 +89,9 @@ def parse(line: str, schemes: frozenset[str]) -> alarm_obj.Alarm:
         alarm, id=_id(doc),
         state_reason=_text(doc, 'state_reason', optional=True)
         or alarm_obj.REASON_DEFAULT,
-        **{name: _time(doc, name) for name in _TIMES})
+        timestamp=_time(doc, 'timestamp'),
+        state_timestamp=_time(doc, 'state_timestamp'),
+        evaluate_timestamp=_time(doc, 'evaluate_timestamp'))
 
 
 def _text(doc: Any, name: str, optional: bool = False) -> str:

@@ -21,8 +21,8 @@ LOG = logging.getLogger(__name__)
 PUBLISHER_ID = 'doctor_alarm.api'
 
 #: While the database is away, clients are told so at once.
-DEFAULTS = {('max_retries', 'database'): 1,
-            ('retry_interval', 'database'): 0}
+DEFAULTS: dict[tuple[str, str | None], Any] = {
+    ('max_retries', 'database'): 1, ('retry_interval', 'database'): 0}
 
 
 def make_app(conf: cfg.ConfigOpts) -> Any:

@@ -32,7 +32,7 @@ _STATE_PATH = cfg.StrOpt(
     'state-path', help='Folder of a standalone service, instead of database '
     'and broker of the configuration.')
 
-_DEFAULTS = {
+_DEFAULTS: dict[tuple[str, str | None], Any] = {
     # What it does goes to the terminal, not to the log.
     ('log_file', None): '/dev/null',
     # Who waits at the terminal can try again himself.
