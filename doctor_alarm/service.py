@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import threading
 
@@ -65,7 +66,8 @@ class Service(oslo_service.ServiceBase):
             self._ended.set()
 
     def reset(self) -> None:
-        """Nothing is kept that a SIGHUP could renew."""
+        """On SIGHUP: options that can change are read again by oslo.config.
+        """
 
 
 def run(conf: cfg.ConfigOpts, service: Service, workers: int = 1) -> int:
@@ -74,12 +76,23 @@ def run(conf: cfg.ConfigOpts, service: Service, workers: int = 1) -> int:
     One worker runs in this process, more are forked from it.
     """
     try:
-        launcher = oslo_service.launch(
-            conf, service, workers=workers, no_fork=workers == 1)
-        launcher.wait()
+        if workers == 1:
+            _run_here(conf, service)
+        else:
+            oslo_service.launch(
+                conf, service, workers, restart_method='mutate').wait()
     except exception.DoctorAlarmException as exc:
         return fail(exc)
     return 0
+
+
+def _run_here(conf: cfg.ConfigOpts, service: Service) -> None:
+    launcher = oslo_service.ProcessLauncher(conf, no_fork=True)
+    # The launcher would drop what is under way on Ctrl-C, and end on SIGHUP.
+    signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(
+        signal.SIGTERM))
+    signal.signal(signal.SIGHUP, lambda *_: conf.mutate_config_files())
+    launcher.launch_service(service)
 
 
 def fail(exc: BaseException) -> int:

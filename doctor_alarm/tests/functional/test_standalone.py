@@ -159,13 +159,27 @@ class TestStandalone(StandaloneTest):
                 list(range(1, len(told) + 1)),
                 [body['sequence'] for body in self.receiver.of(alarm)])
 
-    def test_sigterm_ends_it_cleanly(self):
-        self.given_running()
-        self.service.child.send_signal(signal.SIGTERM)
-        self.assertEqual(0, self.service.child.wait(60))
+    def test_sigterm_and_ctrl_c_end_it_cleanly(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.given_running()
+            self.service.child.send_signal(number)
+            self.assertEqual(0, self.service.child.wait(60))
         with socket.socket() as sock:
             self.assertNotEqual(0, sock.connect_ex(
                 ('127.0.0.1', self.service.port)))
+
+    def test_sighup_reads_the_options_again(self):
+        self.given_running()
+        with open(self.service.config, 'a') as config:
+            config.write('[DEFAULT]\ndebug = true\n')
+        self.service.child.send_signal(signal.SIGHUP)
+
+        def fired():
+            self.post('vm1', 'error', '2036-01-01T00:00:00')
+            return 'DEBUG doctor_alarm.evaluator' in self.service.log
+
+        self.given_alarm('vm1')
+        self.wait_until(fired, 30)
 
     def test_metrics_tell_what_happened(self):
         self.given_running()
