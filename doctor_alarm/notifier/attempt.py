@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
 import dataclasses
 import json
 import logging
@@ -16,7 +15,6 @@ import sqlalchemy as sa
 
 from doctor_alarm import metrics
 from doctor_alarm.notifier import base
-from doctor_alarm.notifier import receivers
 from doctor_alarm.notifier import registry
 from doctor_alarm.notifier import retry
 from doctor_alarm.objects import delivery as delivery_obj
@@ -128,16 +126,6 @@ class Attempts:
         LOG.debug('Delivery %s of alarm %s, message %s: %s %s', row.id,
                   row.alarm_id, row.message_id, decision.label,
                   decision.error or '')
-
-
-def target_of(row: sa.Row[Any],
-              ) -> tuple[Hashable, urllib.parse.SplitResult | None]:
-    """Return the receiver that a lane calls, and its action."""
-    try:
-        action = urllib.parse.urlsplit(row.action)
-        return receivers.key_of(row.project_id, action), action
-    except ValueError:
-        return (row.project_id, 'invalid'), None
 
 
 def _delivery(row: sa.Row[Any],

@@ -25,7 +25,6 @@ from typing import TypeVar
 from oslo_config import cfg
 import sqlalchemy as sa
 
-from doctor_alarm import metrics
 from doctor_alarm.notifier import attempt as attempt_mod
 from doctor_alarm.notifier import ledger as ledger_mod
 from doctor_alarm.notifier import receivers as receivers_mod
@@ -36,6 +35,9 @@ LOG = logging.getLogger(__name__)
 
 #: Lanes that are loaded, or committed, together at most.
 BATCH = 500
+#: Lanes that are swept, or given back, together at most: wake-ups and
+#: outcomes wait for them.
+SWEPT = 100
 #: Seconds by which a sweep comes after the time for which it was asked.
 LATE = 0.005
 #: Sweeps that are asked for; more retries than that wait for the interval.
@@ -79,8 +81,10 @@ class Lanes:
                 pause=self._policy.pause))
         self._inbox: collections.deque[lane_obj.Lease] = collections.deque()
         self._held: dict[str, Lane] = {}
-        self._ended: set[str] = set()
+        #: For each load under way the leases that ended in the meantime.
+        self._loads: list[set[str]] = []
         self._steps: collections.deque[ledger_mod.Step] = collections.deque()
+        self._excess: collections.deque[ledger_mod.Step] = collections.deque()
         self._calls: set[asyncio.Task[None]] = set()
         self._alarms: list[float] = []
         self._stopping = False
@@ -137,13 +141,12 @@ class Lanes:
             self._to_load.clear()
             while (self._inbox and not self._stopping
                    and self._receivers.room > 0):
-                await self._load()
+                await self._load(_some(self._inbox, BATCH))
 
-    async def _load(self) -> None:
-        count = min(BATCH, len(self._inbox))
-        batch = ledger_mod.distinct(
-            self._inbox.popleft() for _ in range(count))
-        self._ended.clear()
+    async def _load(self, leases: list[lane_obj.Lease]) -> None:
+        batch = ledger_mod.distinct(leases)
+        ended: set[str] = set()
+        self._loads.append(ended)
         try:
             found = await self._in_thread(
                 self._reader, self._ledger.load, list(batch.values()))
@@ -151,8 +154,10 @@ class Lanes:
             # The leases end, and the sweep finds the lanes.
             LOG.exception('Could not load %d lanes', len(batch))
             found = []
+        self._loads.remove(ended)
         for loaded in found:
-            self._take(loaded)
+            if loaded.lease.token not in ended:
+                self._take(loaded)
             batch.pop(loaded.lease.lane_id)
         for lost in batch.values():
             held = self._held.get(lost.lane_id)
@@ -168,10 +173,9 @@ class Lanes:
                 held.stale = True
             elif not held.reloading:
                 return      # the same wake-up came twice
-        elif lease.token in self._ended:
-            return          # and its work was done in the meantime
         first = loaded.rows[0]
-        receiver, action = attempt_mod.target_of(first)
+        receiver, action = receivers_mod.target_of(
+            first.project_id, first.action)
         lane = Lane(lease, loaded.ends, first.lane_attempts, receiver,
                     collections.deque())
         self._held[lease.lane_id] = lane
@@ -193,12 +197,13 @@ class Lanes:
         pause = self._receivers.offer(
             lane.receiver, lane, time.monotonic())
         if pause is not None:
-            self._give_back(lane, self._policy.vary(pause))
+            self._give_back(lane, pause)
 
     def _give_back(self, lane: Lane, pause: float) -> None:
-        self._commit(ledger_mod.Step(
+        self._excess.append(ledger_mod.Step(
             lane.lease.lane_id, lane.lease.token, pause=pause,
             attempts=lane.failures))
+        self._to_commit.set()
 
     # Calling
 
@@ -220,7 +225,7 @@ class Lanes:
         finally:
             for other in self._receivers.done(
                     call, answered, time.monotonic()):
-                self._give_back(other, self._closed_for(other))
+                self._give_back(other, self._pause_of(other))
             self._start_calls()
 
     async def _attempt(self, lane: Lane) -> bool | None:
@@ -243,13 +248,12 @@ class Lanes:
             step.pause = 0 if self._stopping else None
         else:
             step.attempts = failures
-            step.pause = max(decision.pause, self._closed_for(lane))
+            step.pause = max(decision.pause, self._pause_of(lane))
         self._commit(step)
         return done.outcome.answered
 
-    def _closed_for(self, lane: Lane) -> float:
-        return self._policy.vary(self._receivers.closed_for(
-            lane.receiver, time.monotonic()))
+    def _pause_of(self, lane: Lane) -> float:
+        return self._receivers.pause_of(lane.receiver, time.monotonic())
 
     # Committing
 
@@ -258,12 +262,13 @@ class Lanes:
         self._to_commit.set()
 
     async def _commit_always(self) -> None:
-        while self._steps or not (self._stopping and not self._calls):
+        while (self._steps or self._excess or self._calls
+               or not self._stopping):
             await self._to_commit.wait()
             self._to_commit.clear()
-            while self._steps:
-                count = min(BATCH, len(self._steps))
-                batch = [self._steps.popleft() for _ in range(count)]
+            while self._steps or self._excess:
+                batch = _some(self._steps, BATCH)
+                batch += _some(self._excess, max(0, SWEPT - len(batch)))
                 await self._commit_batch(batch)
                 self._start_calls()
 
@@ -313,7 +318,8 @@ class Lanes:
     def _forget(self, lane: Lane) -> None:
         if self._held.get(lane.lease.lane_id) is lane:
             del self._held[lane.lease.lane_id]
-        self._ended.add(lane.lease.token)
+        for ended in self._loads:
+            ended.add(lane.lease.token)
 
     # Sweeping
 
@@ -346,26 +352,34 @@ class Lanes:
         self._to_sweep.clear()
 
     async def _sweep(self) -> bool:
-        self._receivers.forget(time.monotonic())
-        limit = min(BATCH, self._receivers.room - len(self._inbox))
+        """Take lanes that are due; return whether there may be more."""
+        now = time.monotonic()
+        self._receivers.forget(now)
+        limit = min(SWEPT, self._receivers.room)
         if limit <= 0:
             return False
+        closed = self._receivers.closed(now)
         try:
-            leases = await self._in_thread(
-                self._reader, self._ledger.sweep, limit)
+            leases, count = await self._in_thread(
+                self._reader, self._ledger.sweep, limit, closed)
         except Exception:
             LOG.exception('Could not sweep')
             return False
+        self._receivers.park(closed)
         if leases:
-            metrics.BATCH.labels('swept lanes').observe(len(leases))
-            self.wake(leases)
-        return len(leases) == limit
+            # In turn with what is woken: both need the same thread.
+            await self._load(leases)
+        return count == limit
 
     @staticmethod
     async def _in_thread(pool: futures.Executor, work: Callable[..., T],
                          *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(
-            pool, work, *args)
+        try:
+            future = pool.submit(work, *args)
+        except RuntimeError:
+            # The interpreter is about to end, without having stopped us.
+            raise asyncio.CancelledError from None
+        return await asyncio.wrap_future(future)
 
 
 def _committed_at(row: sa.Row[Any], lease: lane_obj.Lease) -> int | None:
@@ -373,3 +387,7 @@ def _committed_at(row: sa.Row[Any], lease: lane_obj.Lease) -> int | None:
     if lease.committed_at and row.created_at <= lease.committed_at:
         return lease.committed_at
     return None
+
+
+def _some(items: collections.deque[T], limit: int) -> list[T]:
+    return [items.popleft() for _ in range(min(limit, len(items)))]

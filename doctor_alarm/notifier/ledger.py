@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
 from doctor_alarm import metrics
+from doctor_alarm.notifier import receivers
 from doctor_alarm.objects import delivery as delivery_obj
 from doctor_alarm.objects import lane as lane_obj
 
@@ -108,17 +109,22 @@ class Ledger:
         """
         return self._retried('commit', lambda: self._commit(steps))
 
-    def sweep(self, limit: int) -> list[lane_obj.Lease]:
-        """Lease lanes that nobody works on; none while there is trouble."""
+    def sweep(self, limit: int, closed: receivers.Closed,
+              ) -> tuple[list[lane_obj.Lease], int]:
+        """Lease lanes that nobody works on; none while there is trouble.
+
+        :param closed: receivers whose lanes are left alone; counts them
+        :returns: the leases, and how many lanes were due
+        """
         if self.in_trouble:
-            return []
+            return [], 0
         try:
-            return self._sweep(limit)
+            return self._sweep(limit, closed)
         except Exception as exc:
             if not db_api.is_transient(exc):
                 raise
             self._note_trouble('sweep', exc)
-            return []
+            return [], 0
 
     def _load(self, leases: Sequence[lane_obj.Lease]) -> list[Loaded]:
         offset = time.monotonic() - self._db.now() / 1e6
@@ -159,15 +165,21 @@ class Ledger:
         metrics.BATCH.labels('deliveries').observe(len(steps))
         return Committed(ours, until, ends)
 
-    def _sweep(self, limit: int) -> list[lane_obj.Lease]:
+    def _sweep(self, limit: int, closed: receivers.Closed,
+               ) -> tuple[list[lane_obj.Lease], int]:
         now = self._db.now()
+
+        def pause_of(project_id: str, action: str) -> float | None:
+            return closed.pause_of(
+                receivers.target_of(project_id, action)[0])
+
         with self._db.reader() as conn:
             if not lane_obj.any_due(conn, now):
-                return []
+                return [], 0
         with self._db.writer() as conn:
             return lane_obj.take_due(
-                conn, self._db.dialect, now=now,
-                until=now + int(self._lease * 1e6), limit=limit)
+                conn, self._db.dialect, now=now, limit=limit,
+                until=now + int(self._lease * 1e6), pause_of=pause_of)
 
     def _retried(self, what: str, work: Callable[[], T]) -> T:
         pause = PAUSE[0]

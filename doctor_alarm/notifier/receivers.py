@@ -27,6 +27,11 @@ SHARE = 4
 PROBES = 4
 #: Seconds after which an item without a place in the queue may come again.
 EXCESS = (1.0, 10.0)
+#: Items that wait while a receiver is tried with one.
+TRIED = 10
+#: Items of a receiver that is not called which come back in a second: one
+#: after the other, for the first may find that it still does not answer.
+PARKED = 300
 #: Seconds for which the failures of a receiver are remembered after a pause.
 MEMORY = 120.0
 
@@ -41,9 +46,19 @@ class _Receiver(Generic[Item]):
     failures: int = 0
     failed_at: float = float('-inf')
     closed_until: float = float('-inf')
+    parked: int = 0
     listed: bool = False
     queue: collections.deque[Item] = dataclasses.field(
         default_factory=collections.deque)
+
+    def refuses(self, now: float) -> bool:
+        """Whether nothing more is taken for it."""
+        return self.closed_until > now or (
+            self.failures > 0 and len(self.queue) >= TRIED)
+
+    def opens_in(self, now: float) -> float:
+        """Return after how many seconds to see whether it takes more."""
+        return max(self.closed_until - now, EXCESS[0])
 
     def drained_in(self, now: float) -> float:
         """Return in how many seconds its queue may be empty, roughly."""
@@ -61,6 +76,21 @@ class Call(Generic[Item]):
     receiver: _Receiver[Item]
     started: float
     probe: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Closed:
+    """Receivers that take nothing: key -> (for how long, items parked)."""
+
+    receivers: dict[Hashable, tuple[float, int]]
+
+    def pause_of(self, key: Hashable) -> float | None:
+        """Return the seconds after which an item may come, None: at once."""
+        if key not in self.receivers:
+            return None
+        seconds, parked = self.receivers[key]
+        self.receivers[key] = seconds, parked + 1
+        return seconds + (parked + 1) / PARKED
 
 
 class Receivers(Generic[Item]):
@@ -99,8 +129,8 @@ class Receivers(Generic[Item]):
         if receiver is None:
             receiver = self._receivers[key] = _Receiver(
                 key, now, min(INITIAL, self._window))
-        if receiver.closed_until > now:
-            return receiver.closed_until - now
+        if receiver.refuses(now):
+            return self.pause_of(key, now)
         if len(receiver.queue) >= max(1, self.room):
             return receiver.drained_in(now)
         receiver.queue.append(item)
@@ -135,7 +165,7 @@ class Receivers(Generic[Item]):
         self._probes -= call.probe
         excess: list[Item] = []
         if answered:
-            receiver.failures = 0
+            receiver.failures = receiver.parked = 0
             receiver.answers += 1
             receiver.closed_until = float('-inf')
             receiver.window = min(receiver.window + 1, self._window)
@@ -145,10 +175,26 @@ class Receivers(Generic[Item]):
         self._drop_if_idle(receiver, now)
         return excess
 
-    def closed_for(self, key: Hashable, now: float) -> float:
-        """Return for how many seconds a receiver is not called at all."""
+    def pause_of(self, key: Hashable, now: float) -> float:
+        """Return the seconds after which one more item may come again."""
         receiver = self._receivers.get(key)
-        return max(0.0, receiver.closed_until - now) if receiver else 0.0
+        if receiver is None or not receiver.refuses(now):
+            return 0.0
+        receiver.parked += 1
+        return receiver.opens_in(now) + receiver.parked / PARKED
+
+    def closed(self, now: float) -> Closed:
+        """Return what a thread needs to know to park items itself."""
+        return Closed({
+            r.key: (r.opens_in(now), r.parked)
+            for r in self._receivers.values() if r.refuses(now)})
+
+    def park(self, closed: Closed) -> None:
+        """Take over what a thread has parked."""
+        for key, (_seconds, parked) in closed.receivers.items():
+            receiver = self._receivers.get(key)
+            if receiver is not None and receiver.failures:
+                receiver.parked = max(receiver.parked, parked)
 
     def clear(self) -> list[Item]:
         """Empty the queues and return what was in them."""
@@ -173,6 +219,7 @@ class Receivers(Generic[Item]):
         if receiver.failures == 1:
             return []
         receiver.closed_until = now + self._pause(receiver.failures - 1)
+        receiver.parked = 0
         excess = list(receiver.queue)
         receiver.queue.clear()
         self.waiting -= len(excess)
@@ -216,13 +263,18 @@ class Receivers(Generic[Item]):
             self._receivers.pop(receiver.key, None)
 
 
-def key_of(project_id: str, action: urllib.parse.SplitResult) -> Hashable:
-    """Return the receiver of an action as one project uses it.
+def target_of(project_id: str, action: str,
+              ) -> tuple[Hashable, urllib.parse.SplitResult | None]:
+    """Return the receiver that an action calls, and the action if it is one.
 
-    :raises ValueError: the port is not a number
+    A receiver is a host and port as one project uses it.
     """
-    port = action.port or _PORTS.get(action.scheme, 0)
-    return project_id, action.scheme, action.hostname or '', port
+    try:
+        parts = urllib.parse.urlsplit(action)
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return (project_id, 'invalid'), None
+    return (project_id, parts.scheme, parts.hostname or '', port), parts
 
 
 _PORTS = {'http': 80, 'https': 443}

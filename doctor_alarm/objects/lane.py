@@ -6,6 +6,7 @@ last one; nothing waits when ``head`` is greater than ``tail``.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
@@ -71,20 +72,31 @@ def any_due(conn: sa.Connection, now: int) -> bool:
 
 
 def take_due(conn: sa.Connection, dialect: str, *, now: int, until: int,
-             limit: int) -> list[Lease]:
+             limit: int, pause_of: Callable[[str, str], float | None],
+             ) -> tuple[list[Lease], int]:
     """Lease the lanes that are due, longest first, to the caller.
 
     Those that somebody else has locked are his.
+
+    :param pause_of: seconds for which a lane (project, action) is left alone
+    :returns: the leases, and how many lanes were due
     """
     lane = models.lane
     found = conn.execute(
-        sa.select(lane.c.id, lane.c.head, lane.c.attempts)
+        sa.select(lane.c.id, lane.c.head, lane.c.attempts,
+                  lane.c.project_id, lane.c.action)
         .where(lane.c.due <= now).order_by(lane.c.due).limit(limit)
         .with_for_update(skip_locked=True)).all()
-    leased = [State(row.id, row.head, until, str(uuid.uuid4()), row.attempts)
-              for row in found]
-    store(conn, dialect, leased)
-    return [Lease(s.id, str(s.token), until) for s in leased]
+    states = []
+    for row in found:
+        pause = pause_of(row.project_id, row.action)
+        if pause is None:
+            due, token = until, str(uuid.uuid4())
+        else:
+            due, token = now + int(pause * 1e6), None
+        states.append(State(row.id, row.head, due, token, row.attempts))
+    store(conn, dialect, states)
+    return [Lease(s.id, s.token, until) for s in states if s.token], len(found)
 
 
 @functools.cache

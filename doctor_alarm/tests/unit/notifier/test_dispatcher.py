@@ -306,7 +306,8 @@ class RetryTest(dispatching.DispatcherTests, base.TestCase):
         self.assertEqual((1, None), (second.attempts, second.last_error))
 
     def test_a_retry_does_not_wait_for_the_regular_sweep(self):
-        self.configure(sweep_interval=1000.0, retry_initial=0.3)
+        self.configure(
+            sweep_interval=1000.0, retry_initial=0.3, retry_max=0.3)
         self.plugin.answers['r1'].append(RETRY)
         given = self.a_dispatcher()
         started = time.monotonic()

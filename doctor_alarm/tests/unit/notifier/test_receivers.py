@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import urllib.parse
-
 import hypothesis
 from hypothesis import strategies as st
 
@@ -92,9 +90,51 @@ class ReceiversTest(base.TestCase):
 
         self.assertEqual(['a%d' % i for i in range(5, 20)], excess)
         self.assertEqual(0, group.waiting)
-        self.assertEqual(2.0, group.closed_for('a', 5))
-        self.assertEqual(1.5, group.offer('a', 'late', 5.5))
+        self.assertAlmostEqual(2.0, group.pause_of('a', 5), delta=0.01)
+        self.assertAlmostEqual(
+            1.5, group.offer('a', 'late', 5.5), delta=0.01)
         self.assertIsNone(group.offer('a', 'later', 7.0))
+
+    def closed_receiver(self):
+        """A receiver that is not called before the time 3."""
+        group = make()
+        for _ in range(2):
+            group.offer('a', 'x', 1)
+            group.done(group.start(1)[0], False, 1)
+        return group
+
+    def test_items_of_a_closed_receiver_come_back_one_by_one(self):
+        group = self.closed_receiver()
+
+        pauses = [group.offer('a', i, 1) for i in range(3)]
+        pauses.append(group.pause_of('a', 1))
+
+        self.assertEqual(
+            [2 + n / receivers.PARKED for n in range(1, 5)], pauses)
+
+    def test_few_items_wait_while_a_receiver_is_tried(self):
+        group = self.closed_receiver()
+
+        taken = [group.offer('a', i, 3) for i in range(receivers.TRIED + 2)]
+        call, = group.start(3)
+
+        self.assertEqual([None] * receivers.TRIED, taken[:-2])
+        self.assertTrue(all(
+            pause > receivers.EXCESS[0] for pause in taken[-2:]))
+        group.done(call, True, 4)
+        self.assertIsNone(group.offer('a', 'x', 4))
+
+    def test_a_thread_parks_items_after_those_that_are(self):
+        group = self.closed_receiver()
+        group.offer('a', 'x', 1)
+        closed = group.closed(1)
+
+        self.assertEqual(2 + 2 / receivers.PARKED, closed.pause_of('a'))
+        self.assertIsNone(closed.pause_of('b'))
+        group.park(closed)
+
+        self.assertEqual(2 + 3 / receivers.PARKED, group.pause_of('a', 1))
+        self.assertEqual({}, group.closed(3).receivers)
 
     def test_pauses_grow_until_it_answers(self):
         group = make()
@@ -104,14 +144,15 @@ class ReceiversTest(base.TestCase):
             call, = group.start(now)
             group.done(call, False, now)
             expected = 2.0 ** (failures - 1) if failures > 1 else 0.0
-            self.assertEqual(expected, group.closed_for('a', now))
+            self.assertAlmostEqual(
+                expected, group.pause_of('a', now), delta=0.01)
             now += expected
         self.assertIsNone(group.offer('a', 'x', now))
         call, = group.start(now)
 
         group.done(call, True, now)
 
-        self.assertEqual(0.0, group.closed_for('a', now))
+        self.assertEqual(0.0, group.pause_of('a', now))
         self.offer(group, 'a', 5)
         self.assertGreater(len(group.start(now)), 1)
 
@@ -171,7 +212,7 @@ class ReceiversTest(base.TestCase):
         group.done(call, None, 1)
 
         self.assertEqual(0, group.active)
-        self.assertEqual(0.0, group.closed_for('a', 1))
+        self.assertEqual(0.0, group.pause_of('a', 1))
 
     def test_idle_receivers_are_forgotten(self):
         group = make()
@@ -219,10 +260,10 @@ class ReceiversTest(base.TestCase):
         self.assertEqual((0, 0), (inside, group.waiting))
 
 
-class KeyTest(base.TestCase):
+class TargetTest(base.TestCase):
 
     def key(self, url, project='p1'):
-        return receivers.key_of(project, urllib.parse.urlsplit(url))
+        return receivers.target_of(project, url)[0]
 
     def test_paths_and_users_share_a_receiver(self):
         self.assertEqual(self.key('http://u:p@Host/a?x=1'),
@@ -235,5 +276,9 @@ class KeyTest(base.TestCase):
 
         self.assertEqual(5, len(keys))
 
-    def test_a_wrong_port(self):
-        self.assertRaises(ValueError, self.key, 'http://h:99999/')
+    def test_what_is_not_a_url(self):
+        for action in ('http://h:99999/', 'http://[', 'http://h:x/'):
+            key, parts = receivers.target_of('p1', action)
+
+            self.assertEqual(('p1', 'invalid'), key)
+            self.assertIsNone(parts)
