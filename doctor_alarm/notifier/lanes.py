@@ -268,7 +268,9 @@ class Lanes:
             self._to_commit.clear()
             while self._steps or self._excess:
                 batch = _some(self._steps, BATCH)
-                batch += _some(self._excess, max(0, SWEPT - len(batch)))
+                # Some in any case: else they could pile up.
+                batch += _some(
+                    self._excess, max(SWEPT // 10, SWEPT - len(batch)))
                 await self._commit_batch(batch)
                 self._start_calls()
 
@@ -343,6 +345,7 @@ class Lanes:
             if not await self._sweep():
                 earliest = time.monotonic() + GAP
                 if now >= regular:
+                    self._receivers.forget(now)
                     regular = time.monotonic() + self._interval
 
     async def _sleep(self, seconds: float) -> None:
@@ -353,12 +356,10 @@ class Lanes:
 
     async def _sweep(self) -> bool:
         """Take lanes that are due; return whether there may be more."""
-        now = time.monotonic()
-        self._receivers.forget(now)
         limit = min(SWEPT, self._receivers.room)
         if limit <= 0:
             return False
-        closed = self._receivers.closed(now)
+        closed = self._receivers.closed(time.monotonic())
         try:
             leases, count = await self._in_thread(
                 self._reader, self._ledger.sweep, limit, closed)
@@ -384,7 +385,7 @@ class Lanes:
 
 def _committed_at(row: sa.Row[Any], lease: lane_obj.Lease) -> int | None:
     # Later deliveries came with another commit, which sent no wake-up.
-    if lease.committed_at and row.created_at <= lease.committed_at:
+    if lease.committed_at and row.evaluated_at <= lease.committed_at:
         return lease.committed_at
     return None
 
