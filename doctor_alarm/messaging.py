@@ -23,6 +23,7 @@ import threading
 from typing import Any
 import uuid
 
+import amqp
 from oslo_config import cfg
 import oslo_messaging
 from oslo_messaging import exceptions as msg_exc
@@ -49,6 +50,8 @@ PREFETCH = 400
 MESSAGE_SIZE = 900 * 1024
 #: Attempts of one send before it is the caller's again.
 RETRIES = 2
+#: Seconds that the broker has to confirm a message.
+CONFIRM_TIMEOUT = 10.0
 
 PRIORITIES: Sequence[str] = tuple(notify_dispatcher.PRIORITIES)
 
@@ -90,9 +93,11 @@ class Publisher:
     """
 
     def __init__(self, transport: oslo_messaging.Transport, topic: str,
-                 publisher_id: str, priority: str = 'sample') -> None:
+                 publisher_id: str, priority: str = 'sample',
+                 exchange: str = EXCHANGE) -> None:
         self._transport = transport
         self._topic = topic
+        self._exchange = exchange
         self._publisher_id = publisher_id
         self._priority = priority
 
@@ -102,6 +107,7 @@ class Publisher:
         :raises PublishFailed: the caller still has the message
         """
         target = oslo_messaging.Target(
+            exchange=self._exchange,
             topic='%s.%s' % (self._topic, self._priority))
         message = {
             'message_id': str(uuid.uuid4()),
@@ -198,8 +204,17 @@ class BatchServer(notify_listener.NotificationServer):
 
     def disconnect(self) -> None:
         """Send the last acknowledgements and close the connection."""
-        if self.listener is not None:
-            self.wait()
+        if self.listener is None:
+            return
+        # NOTE: oslo.messaging closes the connection while its thread may
+        # still have some to send; the broker would give these messages again.
+        listener: Any = getattr(self.listener, '_poll_style_listener', None)
+        operations = getattr(listener, '_message_operations_handler', None)
+        if operations is not None:
+            operations.stop()
+            operations._shutdown_thread.join(CONFIRM_TIMEOUT)
+            operations.process()
+        self.wait()
 
 
 class Batcher:
@@ -324,3 +339,23 @@ def _queue_arguments(*args: Any, **kwargs: Any) -> dict[str, Any]:
 
 
 impl_rabbit._get_queue_arguments = _queue_arguments
+
+_plain_publish_confirm = amqp.Channel.basic_publish_confirm
+
+
+def _publish_confirm(channel: amqp.Channel, *args: Any,
+                     **kwargs: Any) -> Any:
+    """Wait for a confirmation, but not for ever.
+
+    A broker that hangs, or that was killed while the queue was being made,
+    never answers, and oslo.messaging has no option for how long to wait.
+    """
+    kwargs.setdefault('confirm_timeout', CONFIRM_TIMEOUT)
+    try:
+        return _plain_publish_confirm(channel, *args, **kwargs)
+    except TimeoutError as exc:
+        raise amqp.RecoverableConnectionError(
+            'no confirmation within %g s' % CONFIRM_TIMEOUT) from exc
+
+
+amqp.Channel.basic_publish_confirm = _publish_confirm

@@ -82,8 +82,9 @@ def parse(line: str, schemes: frozenset[str]) -> alarm_obj.Alarm:
     """
     doc = body.parse(line)
     project_id = _text(doc, 'project_id')
-    alarm = form.parse(doc, project_id=project_id,
-                       user_id=_text(doc, 'user_id', optional=True))
+    alarm = form.complete(form.parse(
+        doc, project_id=project_id,
+        user_id=_text(doc, 'user_id', optional=True)))
     ownership.check_schemes(alarm, schemes)
     return dataclasses.replace(
         alarm, id=_id(doc),

@@ -149,6 +149,9 @@ def _create_engine(conf: cfg.ConfigOpts) -> sa.Engine:
     facade = enginefacade.transaction_context()
     facade.configure(**options)
     engine: sa.Engine = facade.writer.get_engine()
+    # Parameters have action URLs and their credentials among them; without
+    # this every error of a statement quotes them.
+    engine.hide_parameters = True
     if backend == 'sqlite':
         sa_event.listen(engine, 'connect', _prepare_sqlite)
         return engine

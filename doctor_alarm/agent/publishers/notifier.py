@@ -17,7 +17,6 @@ from typing import Any
 import urllib.parse
 
 from oslo_config import cfg
-import oslo_messaging
 
 from doctor_alarm.agent.publishers import base
 from doctor_alarm import event
@@ -43,9 +42,10 @@ class NotifierPublisher(base.Publisher):
         self._per_message = _count(chosen.get('per_message', '100'))
         transport = messaging.get_transport(conf, _transport_url(url, chosen))
         self._publisher = messaging.Publisher(
-            _ToExchange(transport, chosen.get('exchange') or EXCHANGE),
+            transport,
             chosen.get('topic') or conf.publisher_notifier.event_topic,
-            'doctor_alarm.agent')
+            'doctor_alarm.agent',
+            exchange=chosen.get('exchange') or EXCHANGE)
 
     def publish(self, events: list[event.Event]) -> None:
         """Send events; on a failure all of them have to be sent again.
@@ -56,20 +56,6 @@ class NotifierPublisher(base.Publisher):
         docs = (to_ceilometer(found, secret) for found in events)
         for group in messaging.chunks(docs, count=self._per_message):
             self._publisher.publish('event', group)
-
-
-class _ToExchange:
-    """A transport that sends to a certain exchange."""
-
-    def __init__(self, transport: oslo_messaging.Transport,
-                 exchange: str) -> None:
-        self._transport = transport
-        self._exchange = exchange
-
-    def _send_notification(self, target: oslo_messaging.Target,
-                           *args: Any, **kwargs: Any) -> None:
-        self._transport._send_notification(
-            target(exchange=self._exchange), *args, **kwargs)
 
 
 def to_ceilometer(found: event.Event, secret: str = '') -> dict[str, Any]:

@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 import zoneinfo
 
+from doctor_alarm import action
 from doctor_alarm import event
 from doctor_alarm import exception
 from doctor_alarm import match
@@ -15,6 +16,9 @@ from doctor_alarm.objects import alarm as alarm_obj
 from doctor_alarm.schemas import alarm as schema
 from doctor_alarm.schemas import sentence
 from doctor_alarm import transition
+
+ACTIONS = ('ok_actions', 'alarm_actions', 'insufficient_data_actions')
+
 
 def parse(doc: Any, *, project_id: str, user_id: str) -> alarm_obj.Alarm:
     """Return the alarm that a client describes; what it omits by default.
@@ -52,7 +56,24 @@ def replace(old: alarm_obj.Alarm, new: alarm_obj.Alarm,
     state, reason = old.state, old.state_reason
     if new.state != old.state and not _state_is_echo(old, doc):
         state, reason = new.state, alarm_obj.REASON_API
-    return dataclasses.replace(new, state=state, state_reason=reason)
+    known = [url for name in ACTIONS for url in getattr(old, name)]
+    return complete(dataclasses.replace(
+        new, state=state, state_reason=reason, **{
+            name: action.restored(getattr(new, name), known)
+            for name in ACTIONS}))
+
+
+def complete(alarm: alarm_obj.Alarm) -> alarm_obj.Alarm:
+    """Return the alarm, if its actions have their credentials.
+
+    :raises Invalid: one was copied from where they are not shown
+    """
+    for name in ACTIONS:
+        for url in getattr(alarm, name):
+            if action.is_masked(url):
+                raise exception.Invalid(sentence.invalid(
+                    name, url, 'The credentials in it are masked.'))
+    return alarm
 
 
 def serialize(alarm: alarm_obj.Alarm) -> dict[str, Any]:
@@ -64,9 +85,8 @@ def serialize(alarm: alarm_obj.Alarm) -> dict[str, Any]:
         'enabled': alarm.enabled,
         'type': alarm.type,
         '%s_rule' % alarm.type: alarm.rule,
-        'ok_actions': list(alarm.ok_actions),
-        'alarm_actions': list(alarm.alarm_actions),
-        'insufficient_data_actions': list(alarm.insufficient_data_actions),
+        **{name: [action.masked(url) for url in getattr(alarm, name)]
+           for name in ACTIONS},
         'repeat_actions': alarm.repeat_actions,
         'time_constraints': list(alarm.time_constraints),
         'severity': alarm.severity,

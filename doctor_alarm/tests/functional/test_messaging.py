@@ -6,6 +6,7 @@ import threading
 import time
 
 import amqp
+import fixtures
 import kombu
 import oslo_messaging
 
@@ -126,6 +127,20 @@ class TestOwnHop(BusTests):
         self.bus.server.start()
         publisher.publish('event', 3)
         self.wait_until(lambda: self.waiting() == 2)
+
+    def test_publish_to_a_broker_that_hangs_raises(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.messaging.CONFIRM_TIMEOUT', 0.5))
+        publisher = messaging.Publisher(self.own(), TOPIC, 'test')
+        publisher.publish('event', 1)
+        self.addCleanup(self.bus.server.go_on)
+        self.bus.server.hang()
+        self.assertRaises(exception.PublishFailed,
+                          publisher.publish, 'event', 2)
+        self.bus.server.go_on()
+        publisher.publish('event', 3)
+        # What was not confirmed may have arrived: twice is allowed.
+        self.wait_until(lambda: self.waiting() >= 2)
 
     def test_other_settings_stop_with_one_line(self):
         with kombu.Connection(dead_letter.kombu_url(self.own())) as conn:

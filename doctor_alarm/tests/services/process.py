@@ -142,6 +142,14 @@ class Service(fixtures.Fixture):
         """End the server as a crash would."""
         self._end(signal.SIGKILL)
 
+    def hang(self):
+        """Let it accept connections and never answer, until :meth:`go_on`."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def go_on(self):
+        """Answer again."""
+        os.killpg(self._process.pid, signal.SIGCONT)
+
     def processes(self) -> list[psutil.Process]:
         """The processes of this service; zombies do not count."""
         if not self._process:

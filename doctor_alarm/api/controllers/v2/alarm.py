@@ -73,8 +73,8 @@ class Alarms(base.Resource):
         base.enforce(self.services, request, policies.CREATE)
         doc = body.read(request)
         owner = ownership.of_new(self.services, request, doc)
-        new = form.parse(doc, project_id=owner.project_id,
-                         user_id=owner.user_id)
+        new = form.complete(form.parse(
+            doc, project_id=owner.project_id, user_id=owner.user_id))
         ownership.check_actions(self.services, request, new)
         created = alarm_obj.create(
             self.services.db, new, base.actor_of(request))

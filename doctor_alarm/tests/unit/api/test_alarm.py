@@ -340,7 +340,7 @@ class DeliveriesTest(base.ApiTestCase):
         found = self.call('get', self.path)
 
         self.assertEqual(['d2', 'd1'], [d['id'] for d in found])
-        self.assertEqual('https://***@host/hook?token=***&***',
+        self.assertEqual('https://***@host/hook?token=***&x',
                          found[0]['action'])
         self.assertNotIn('secret', self.answer.text)
         self.assertEqual({
