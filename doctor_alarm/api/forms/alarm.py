@@ -57,10 +57,10 @@ def replace(old: alarm_obj.Alarm, new: alarm_obj.Alarm,
     if new.state != old.state and not _state_is_echo(old, doc):
         state, reason = new.state, alarm_obj.REASON_API
     known = [url for name in ACTIONS for url in getattr(old, name)]
+    restored: dict[str, Any] = {
+        name: action.restored(getattr(new, name), known) for name in ACTIONS}
     return complete(dataclasses.replace(
-        new, state=state, state_reason=reason, **{
-            name: action.restored(getattr(new, name), known)
-            for name in ACTIONS}))
+        new, state=state, state_reason=reason, **restored))
 
 
 def complete(alarm: alarm_obj.Alarm) -> alarm_obj.Alarm:
