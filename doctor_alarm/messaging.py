@@ -125,6 +125,10 @@ class Publisher:
                 topic=self._topic, reason=reason_of(exc)) from exc
 
 
+#: Without a queue that takes it the broker would drop a message in silence.
+_ROUTED = oslo_messaging.TransportOptions(at_least_once=True)
+
+
 class HintPublisher:
     """Sends wake-ups: to whoever listens now, else to nobody."""
 
@@ -136,7 +140,7 @@ class HintPublisher:
     def publish(self, hint: dict[str, Any]) -> None:
         """Send one wake-up.
 
-        :raises PublishFailed: it may be lost, the sweep finds the lanes
+        :raises PublishFailed: nobody listens, or it may be lost
         """
         target = oslo_messaging.Target(
             exchange=HINT_EXCHANGE, topic='%s.sample' % self._topic)
@@ -146,7 +150,8 @@ class HintPublisher:
         try:
             # A notification would create the queue where nobody listens, and
             # fill it; a plain message goes to consumers that are there.
-            self._transport._driver.send(target, {}, message, retry=0)
+            self._transport._driver.send(
+                target, {}, message, retry=0, transport_options=_ROUTED)
         except Exception as exc:
             raise exception.PublishFailed(
                 topic=self._topic, reason=reason_of(exc)) from exc

@@ -243,6 +243,15 @@ class TestHints(BusTests):
         self.assertRaises(amqp.NotFound, self.waiting,
                           'doctor_alarm.wakeup.sample')
 
+    def test_a_hint_to_nobody_is_known_to_be_lost(self):
+        publisher = messaging.HintPublisher(
+            messaging.get_hint_transport(self.conf), 'doctor_alarm.wakeup')
+        for _ in range(2):
+            # the first one makes the exchange: then it is the queue that
+            # is missing
+            self.assertRaises(exception.PublishFailed, publisher.publish,
+                              {'lanes': []})
+
     def test_two_listeners_share_the_hints(self):
         others = queue.Queue()
         for on_message in (self.got.put, others.put):
