@@ -42,8 +42,9 @@ Seconds after which a delivery that still fails becomes a dead letter, and the
 next one of its lane has its turn.
 """),
     cfg.IntOpt('max_concurrency', default=1000, min=1, help="""
-Calls under way at once in one process. Raise it, with the limit of open
-files, where very many slow receivers are served.
+Calls under way at once in one process; one receiver gets a fifth of them at
+most. Raise it, with the limit of open files, where very many slow receivers
+are served.
 """),
     cfg.IntOpt('receiver_concurrency', default=64, min=1, help="""
 Calls under way at once to one receiver (host and port) of one project. The

@@ -98,13 +98,49 @@ class OrderTest(dispatching.DispatcherTests, base.TestCase):
         hint = self.outbox.fire(lane, times=3)
         given = self.a_dispatcher()
 
+        self.plugin.hold('r1')
         for _ in range(3):
             given.wake(hint)
+        self.wait_until(lambda: self.plugin.running)
+        given.wake(hint)
+        # Wake-ups are taken in turn.
+        given.wake(self.outbox.fire(self.lane('other')))
+        self.wait_until(lambda: self.plugin.at('other'))
+        self.plugin.release('r1')
         self.wait_idle()
         given.wake(hint)
         given.stop()
 
         self.assertEqual([1, 2, 3], self.plugin.of(lane))
+
+    def test_a_wake_up_that_comes_again_at_the_end(self):
+        lane = self.lane()
+        hint = self.outbox.fire(lane)
+        self.plugin.hold('r1')
+        given = self.a_dispatcher()
+        given.wake(hint)
+        self.wait_until(lambda: self.plugin.running)
+        read, go_on = threading.Event(), threading.Event()
+        waiting = delivery_obj.waiting
+
+        def slow(*args):
+            found = waiting(*args)
+            read.set()
+            go_on.wait(10)
+            return found
+
+        with mock.patch.object(delivery_obj, 'waiting', slow):
+            given.wake(hint)
+            read.wait(10)
+            # What was read is no longer so when it is looked at.
+            self.plugin.release('r1')
+            self.wait_idle()
+            go_on.set()
+            given.wake(self.outbox.fire(self.lane('other')))
+            self.wait_until(lambda: self.plugin.at('other'))
+        given.stop()
+
+        self.assertEqual([1], self.plugin.of(lane))
 
     def test_a_gap_is_stepped_over(self):
         lane = self.lane()
@@ -223,12 +259,17 @@ class LeaseTest(dispatching.DispatcherTests, base.TestCase):
         self.wait_until(lambda: self.plugin.running)
 
         time.sleep(0.3)     # the lease is what passes here
+        self.outbox.lease = 15
+        last = self.lane()
+        given.wake(self.outbox.fire(last))
         self.plugin.release('r1')
-        given.stop()
+        self.wait_until(lambda: self.plugin.of(last))
 
-        self.assertEqual(1, len(self.plugin.seen))
-        self.assertEqual(
-            ['delivered'] + ['pending'] * 4, sorted(self.outbox.statuses()))
+        # Its turn was after theirs.
+        self.assertEqual(2, len(self.plugin.seen))
+        given.stop()
+        self.assertEqual(['delivered'] * 2 + ['pending'] * 4,
+                         sorted(self.outbox.statuses()))
 
     def test_the_lease_must_be_longer_than_two_attempts(self):
         self.configure(lease=10.0, timeout=5.0)
@@ -594,6 +635,11 @@ class DatabaseTest(dispatching.DispatcherTests, base.TestCase):
             'doctor_alarm.notifier.ledger.PAUSE', (0.02, 0.1)))
 
     def test_outcomes_are_kept_while_the_database_is_away(self):
+        # The sweep would have many a chance before the next attempt.
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.ledger.PAUSE', (0.3, 0.3)))
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.ledger.GRACE', 1.0))
         outage = Outage(self.db)
         lanes = [self.lane() for _ in range(20)]
         self.plugin.hold('r1')

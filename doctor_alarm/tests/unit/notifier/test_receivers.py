@@ -56,6 +56,18 @@ class ReceiversTest(base.TestCase):
 
         self.assertEqual(['new0'], [call.item for call in group.start(1)])
 
+    def test_no_receiver_takes_more_than_a_part_of_the_calls(self):
+        group = make(max_calls=40, window=40)
+        self.offer(group, 'a', 300)
+        calls = group.start(0)
+        for _ in range(200):
+            group.done(calls.pop(0), True, 1)
+            calls += group.start(1)
+
+        self.assertEqual(40 // (receivers.SHARE + 1), group.active)
+        self.offer(group, 'b', 10)
+        self.assertGreater(len(group.start(2)), 2)
+
     def test_calls_are_bounded_overall(self):
         group = make(max_calls=5)
         for key in 'abcdefgh':
