@@ -3,11 +3,15 @@
 
 The look-up must not scan. A rule becomes *match keys* when it is stored, an
 event yields its own, and a match implies that the two sets intersect.
+
+Many alarms may share a key: all those on one host. The rest of what a rule
+demands to be equal then tells them apart (:attr:`Key.names`).
 """
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import datetime
 import fnmatch
@@ -41,6 +45,25 @@ _ATTRIBUTES: dict[str, Callable[[event_mod.Event], Any]] = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Key:
+    """By what an alarm is looked up.
+
+    ``plain``: 64-bit signed, from the resource, the type or the project.
+    ``names``: traits that must have exactly the ``values`` as text besides,
+    an empty name is the event type.
+    """
+
+    plain: int
+    names: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+    @property
+    def refined(self) -> int:
+        """The key of the alarm where too many share the plain one."""
+        return _refine(self.plain, self.names, self.values)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Condition:
     """One condition of a query: ``field op value``, compared as ``type``."""
 
@@ -64,6 +87,20 @@ class Condition:
                 and self.trait in event_mod.IDENTITY_TRAITS):
             return self.value
         return None
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether it holds exactly if the trait's text is :attr:`value`.
+
+        Without a type "7" equals 7.0 as well, and "true" equals "True".
+        """
+        if self.op != 'eq' or self.type not in ('', 'string'):
+            return False
+        if self.type == 'string' or self.trait in event_mod.IDENTITY_TRAITS:
+            return True
+        return not (self.value.lower() in ('true', 'false')
+                    or _reads(_number, self.value)
+                    or _reads(_datetime, self.value))
 
     def holds(self, event: event_mod.Event) -> bool:
         """Whether the event fulfils the condition.
@@ -116,12 +153,21 @@ class Pattern:
     conditions: tuple[Condition, ...]
 
     @property
+    def pinned_trait(self) -> str | None:
+        """The trait of :attr:`pin`."""
+        pinned = {c.trait for c in self.conditions if c.pin is not None}
+        for trait in event_mod.IDENTITY_TRAITS:
+            if trait in pinned:
+                return trait
+        return None
+
+    @property
     def pin(self) -> str | None:
         """The most telling resource ID that it is pinned to."""
-        pins = {c.trait: c.pin for c in self.conditions if c.pin is not None}
-        for trait in event_mod.IDENTITY_TRAITS:
-            if trait in pins:
-                return pins[trait]
+        trait = self.pinned_trait
+        for condition in self.conditions:
+            if condition.trait == trait and condition.pin is not None:
+                return condition.pin
         return None
 
     def hits(self, event: event_mod.Event) -> bool:
@@ -129,13 +175,23 @@ class Pattern:
         return (fnmatch.fnmatchcase(event.event_type, self.event_type)
                 and all(c.holds(event) for c in self.conditions))
 
-    def keys(self, project_id: str) -> frozenset[int]:
-        """Return the match keys: any event that it hits yields one."""
+    def key(self, project_id: str) -> Key:
+        """Return the match key: any event that it hits yields it."""
+        equal = {
+            c.trait: c.value for c in reversed(self.conditions)
+            if c.trait is not None and c.is_literal}
+        exact = not _WILDCARD.search(self.event_type)
         if self.pin is not None:
-            return frozenset((_key(project_id, 'resource', self.pin),))
-        if _WILDCARD.search(self.event_type):
-            return frozenset((_key(project_id, 'any'),))
-        return frozenset((_key(project_id, 'type', self.event_type),))
+            plain = _key(project_id, 'resource', self.pin)
+            equal.pop(self.pinned_trait or '', None)
+            if exact:
+                equal[''] = self.event_type
+        elif exact:
+            plain = _key(project_id, 'type', self.event_type)
+        else:
+            plain = _key(project_id, 'any')
+        names = tuple(sorted(equal))
+        return Key(plain, names, tuple(equal[name] for name in names))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -175,20 +231,20 @@ def compile_rule(rule: Mapping[str, Any]) -> Rule:
         clears, conditions=inherited + clears.conditions))
 
 
-def keys_of_alarm(project_id: str, rule: Mapping[str, Any]) -> frozenset[int]:
-    """Return the match keys of an alarm, 64-bit signed.
+def keys_of_alarm(project_id: str, rule: Mapping[str, Any]) -> list[Key]:
+    """Return the match keys of an alarm, of its raise and of its clear.
 
     :raises InvalidRule: see :func:`compile_rule`
     """
     compiled = compile_rule(rule)
-    keys = compiled.raises.keys(project_id)
+    keys = [compiled.raises.key(project_id)]
     if compiled.clears is not None:
-        keys |= compiled.clears.keys(project_id)
-    return keys
+        keys.append(compiled.clears.key(project_id))
+    return list(dict.fromkeys(keys))
 
 
 def keys_of_event(event: event_mod.Event) -> frozenset[int]:
-    """Return the match keys of an event, 64-bit signed.
+    """Return the plain match keys of an event, 64-bit signed.
 
     An event that nobody owns concerns no project.
     """
@@ -200,6 +256,21 @@ def keys_of_event(event: event_mod.Event) -> frozenset[int]:
         + [_key(project, 'resource', value) for value in event.identities])
 
 
+def refined_key(plain: int, names: Sequence[str],
+                event: event_mod.Event) -> int | None:
+    """Return the key of alarms that demand these traits to be equal.
+
+    ``None``: the event lacks one of the traits.
+    """
+    values = []
+    for name in names:
+        found = event.traits.get(name) if name else event.event_type
+        if found is None:
+            return None
+        values.append(_string(found))
+    return _refine(plain, names, values)
+
+
 def resource_key(resource_id: str) -> int:
     """Return the 64-bit signed number that stands for a resource."""
     return _key('', 'resource', resource_id)
@@ -209,6 +280,19 @@ def _key(*parts: str) -> int:
     digest = hashlib.blake2b(
         '\x1f'.join(parts).encode('utf-8', 'surrogatepass'), digest_size=8)
     return int.from_bytes(digest.digest(), 'big', signed=True)
+
+
+def _refine(plain: int, names: Sequence[str],
+            values: Sequence[str]) -> int:
+    return _key(str(plain), *names, '', *values)
+
+
+def _reads(read: Callable[[Any], Any], value: str) -> bool:
+    try:
+        read(value)
+    except (ValueError, OverflowError, exception.InvalidEvent):
+        return False
+    return True
 
 
 def _pattern(rule: Mapping[str, Any]) -> Pattern:

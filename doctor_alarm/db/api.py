@@ -139,8 +139,10 @@ def _create_engine(conf: cfg.ConfigOpts) -> sa.Engine:
             where='[database] connection',
             reason='is not a database URL') from None
     backend = url.get_backend_name()
-    if backend in ('mysql', 'mariadb') and 'charset' not in url.query:
-        url = url.update_query_dict({'charset': 'utf8mb4'})
+    defaults = _URL_DEFAULTS.get(url.drivername.partition('+')[2], {})
+    url = url.update_query_dict(
+        {key: value for key, value in defaults.items()
+         if key not in url.query})
     if backend == 'sqlite' and url.database not in (None, '', ':memory:'):
         folder = os.path.dirname(os.path.abspath(str(url.database)))
         os.makedirs(folder, mode=0o750, exist_ok=True)
@@ -157,11 +159,16 @@ def _create_engine(conf: cfg.ConfigOpts) -> sa.Engine:
         return engine
     if backend in ('mysql', 'mariadb'):
         sa_event.listen(engine, 'connect', _prepare_mysql)
-    # Under REPEATABLE READ, MariaDB's default, gap locks of concurrent
-    # evaluators deadlock on each other.
-    return engine.execution_options(isolation_level='READ COMMITTED')
+    return engine
 
 
+#: Driver -> query of the URL: every network call has a time-out.
+_URL_DEFAULTS = {
+    'pymysql': {'charset': 'utf8mb4', 'connect_timeout': '10',
+                'read_timeout': '60', 'write_timeout': '60'},
+    'psycopg2': {'connect_timeout': '10', 'tcp_user_timeout': '60000',
+                 'keepalives_idle': '10', 'keepalives_interval': '10'},
+}
 _ENGINE_OPTIONS = frozenset((
     'connection', 'connection_recycle_time', 'max_pool_size', 'max_retries',
     'retry_interval', 'max_overflow', 'pool_timeout', 'mysql_sql_mode',
@@ -177,8 +184,12 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
 
 
 def _prepare_mysql(dbapi_connection: Any, _record: Any) -> None:
-    """On Galera, let a read see what another node committed before it."""
     cursor = dbapi_connection.cursor()
+    # Under REPEATABLE READ, MariaDB's default, gap locks of concurrent
+    # evaluators deadlock on each other.
+    cursor.execute(
+        'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED')
+    # On Galera, let a read see what another node committed before it.
     cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
     row = cursor.fetchone()
     if row and row[1] == 'ON':

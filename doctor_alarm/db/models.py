@@ -82,6 +82,19 @@ alarm_key = sa.Table(
     sa.Index(None, 'alarm_id'),
     **_TABLE)
 
+#: Where many alarms share a key, the rest of what their rules demand to be
+#: equal makes a key of its own. The shared one then has a row in ``alarm_key``
+#: with the alarm ``*``, and here the traits that tell its alarms apart: a JSON
+#: list; ``names_key``: hash of it.
+refinement = sa.Table(
+    'refinement', metadata,
+    sa.Column('key', sa.BigInteger(), primary_key=True,
+              autoincrement=False),
+    sa.Column('names_key', sa.BigInteger(), primary_key=True,
+              autoincrement=False),
+    sa.Column('names', _text(), nullable=False),
+    **_TABLE)
+
 #: State of each resource of an alarm with ``clear``. ``resource_key``: hash of
 #: ``resource_id``. ``unpaired``: the last clear had no raise before it.
 active_alarm = sa.Table(

@@ -59,6 +59,12 @@ def values(rows: Iterable[Sequence[Any]]) -> str:
     return json.dumps([list(row) for row in rows])
 
 
+def dialect_of(conn: sa.Connection) -> str:
+    """Return ``sqlite``, ``mysql`` (MariaDB too) or ``postgresql``."""
+    name = conn.dialect.name
+    return 'mysql' if name == 'mariadb' else name
+
+
 def upsert(dialect: str, table: sa.Table, keys: list[str],
            changes: Iterable[str]) -> sa.Insert:
     """Return an INSERT that updates some columns where the row is there.

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from doctor_alarm.db import api as db_api
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
+from doctor_alarm import match
 from doctor_alarm import metrics
 from doctor_alarm.objects import active_alarm
 from doctor_alarm.objects import candidate
@@ -66,17 +67,10 @@ class Engine:
             self._commit(matches[start:start + TRANSITIONS])
 
     def _look_up(self, events: list[event_mod.Event]) -> list[Match]:
-        keys = [candidate.match.keys_of_event(event) for event in events]
-        wanted = frozenset().union(*keys)
-        if not wanted:
-            return []
         with self._db.reader() as conn:
-            found = candidate.by_keys(conn, wanted)
-        return [
-            hit for event, own in zip(events, keys, strict=True)
-            for hit in _hits(event, {
-                alarm.id: alarm for key in own
-                for alarm in found.get(key, ())})]
+            found = candidate.of_events(conn, events)
+        return [hit for event, alarms in zip(events, found, strict=True)
+                for hit in _hits(event, alarms)]
 
     def _commit(self, matches: list[Match]) -> None:
         now = self._db.now()
@@ -251,7 +245,7 @@ def _observe(event: event_mod.Event, evaluated_at: int) -> None:
 def reason_of(alarm: candidate.Locked, hit: Match) -> str:
     """Return the sentence that history and receivers show, as Aodh's."""
     rule = json.loads(alarm.rule_text)
-    if hit.verdict == candidate.match.CLEAR:
+    if hit.verdict == match.CLEAR:
         rule = rule['clear']
     return 'Event <id=%s,event_type=%s> hits the query <query=%s>.' % (
         hit.event.message_id, hit.event.event_type,
@@ -259,8 +253,8 @@ def reason_of(alarm: candidate.Locked, hit: Match) -> str:
 
 
 def _hits(event: event_mod.Event,
-          alarms: dict[str, candidate.Candidate]) -> Iterator[Match]:
-    for alarm in alarms.values():
+          alarms: list[candidate.Candidate]) -> Iterator[Match]:
+    for alarm in alarms:
         if alarm.project_id != event.project_id:
             continue
         # What the API refuses may stand in the table all the same; it must

@@ -24,6 +24,7 @@ from doctor_alarm.db import api as db_api
 from doctor_alarm.db import models
 from doctor_alarm import exception
 from doctor_alarm import match
+from doctor_alarm.objects import alarm_key
 from doctor_alarm.objects import change
 from doctor_alarm import transition
 
@@ -79,7 +80,7 @@ class Rows:
     """Rows of new alarms in each table."""
 
     alarms: list[dict[str, Any]]
-    keys: list[dict[str, Any]]
+    keys: list[tuple[str, match.Key]]
     changes: list[dict[str, Any]]
 
 
@@ -189,7 +190,8 @@ def _update(db: db_api.Database, alarm_id: str,
             _start_afresh(conn, old.id)
             new = dataclasses.replace(new, active_count=0)
         if keys_moved:
-            _replace_keys(conn, new)
+            alarm_key.delete(conn, new.id)
+            alarm_key.insert(conn, _keys([new]))
         conn.execute(sa.update(models.alarm)
                      .where(models.alarm.c.id == old.id)
                      .values(**_to_row(new)))
@@ -234,7 +236,7 @@ def rows_of(alarms: Sequence[Alarm], actor: change.Actor,
 def insert(conn: sa.Connection, rows: Rows) -> None:
     """Insert new alarms, a statement for each table."""
     conn.execute(sa.insert(models.alarm), rows.alarms)
-    conn.execute(sa.insert(models.alarm_key), rows.keys)
+    alarm_key.insert(conn, rows.keys)
     change.insert(conn, rows.changes)
 
 
@@ -245,18 +247,9 @@ def _to_row(alarm: Alarm) -> dict[str, Any]:
     return values
 
 
-def _keys(alarms: Iterable[Alarm]) -> list[dict[str, Any]]:
-    # In order of the keys, as every transaction inserts them: locks of
-    # index records taken in one order do not deadlock.
-    return [{'key': key, 'alarm_id': alarm_id} for key, alarm_id in sorted(
-        (key, alarm.id) for alarm in alarms
-        for key in match.keys_of_alarm(alarm.project_id, alarm.rule))]
-
-
-def _replace_keys(conn: sa.Connection, alarm: Alarm) -> None:
-    conn.execute(sa.delete(models.alarm_key)
-                 .where(models.alarm_key.c.alarm_id == alarm.id))
-    conn.execute(sa.insert(models.alarm_key), _keys([alarm]))
+def _keys(alarms: Iterable[Alarm]) -> list[tuple[str, match.Key]]:
+    return [(alarm.id, key) for alarm in alarms
+            for key in match.keys_of_alarm(alarm.project_id, alarm.rule)]
 
 
 def _start_afresh(conn: sa.Connection, alarm_id: str) -> None:

@@ -2,23 +2,24 @@
 """The evaluator's view of alarms: look up by key, lock, store the state."""
 from __future__ import annotations
 
-from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import functools
 import json
+import operator
 from typing import Any
 
 import sqlalchemy as sa
 
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
+from doctor_alarm.db import update
+from doctor_alarm import event as event_mod
 from doctor_alarm import match
+from doctor_alarm.objects import alarm_key
 from doctor_alarm import transition
-
-#: Values in one IN list.
-IN_LIST = 900
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,24 +61,46 @@ class Locked:
         return _compiled(self.rule_text)
 
 
-def by_keys(conn: sa.Connection,
-            keys: Collection[int]) -> dict[int, list[Candidate]]:
-    """Return the enabled event alarms of each key. Takes no locks."""
+def of_events(conn: sa.Connection, events: Sequence[event_mod.Event],
+              ) -> list[list[Candidate]]:
+    """Return for each event the enabled alarms that it may hit, once each.
+
+    Takes no locks.
+    """
+    yielding: dict[int, list[event_mod.Event]] = {}
+    for event in events:
+        for key in match.keys_of_event(event):
+            yielding.setdefault(key, []).append(event)
+    found: dict[int, dict[str, Candidate]] = {id(e): {} for e in events}
+    marked = _collect(conn, yielding, found)
+    if marked:
+        _collect(conn, alarm_key.refined(conn, marked, yielding), found)
+    return [list(found[id(event)].values()) for event in events]
+
+
+def _collect(conn: sa.Connection,
+             yielding: Mapping[int, list[event_mod.Event]],
+             found: Mapping[int, dict[str, Candidate]]) -> list[int]:
+    """Add the alarms of keys to their events; return keys with a mark."""
     key, alarm = models.alarm_key, models.alarm
-    found: dict[int, list[Candidate]] = {}
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), IN_LIST):
+    marked = []
+    ordered = sorted(yielding)
+    for start in range(0, len(ordered), alarm_key.IN_LIST):
         query = sa.select(
-            key.c.key, alarm.c.id, alarm.c.project_id, alarm.c.version,
+            key.c.key, key.c.alarm_id, alarm.c.project_id, alarm.c.version,
             alarm.c.rule,
-        ).select_from(
-            key.join(alarm, alarm.c.id == key.c.alarm_id)
-        ).where(
-            key.c.key.in_(ordered[start:start + IN_LIST]),
-            alarm.c.enabled.is_(sa.true()), alarm.c.type == 'event')
-        for row in conn.execute(query):
-            found.setdefault(row[0], []).append(Candidate(*row[1:]))
-    return found
+        ).select_from(key.outerjoin(alarm, sa.and_(
+            alarm.c.id == key.c.alarm_id, alarm.c.enabled.is_(sa.true()),
+            alarm.c.type == 'event'))
+        ).where(key.c.key.in_(ordered[start:start + alarm_key.IN_LIST]))
+        for number, alarm_id, *rest in conn.execute(query):
+            if alarm_id == alarm_key.MARK:
+                marked.append(number)
+            elif rest[0] is not None:
+                candidate = Candidate(alarm_id, *rest)
+                for event in yielding[number]:
+                    found[id(event)][alarm_id] = candidate
+    return marked
 
 
 def lock(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Locked]:
@@ -89,7 +112,7 @@ def lock(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Locked]:
     alarm = models.alarm
     ordered = sorted(set(ids))
     found: dict[str, Locked] = {}
-    for start in range(0, len(ordered), IN_LIST):
+    for start in range(0, len(ordered), alarm_key.IN_LIST):
         query = sa.select(
             alarm.c.id, alarm.c.name, alarm.c.severity, alarm.c.project_id,
             alarm.c.version, alarm.c.rule, alarm.c.ok_actions,
@@ -97,7 +120,7 @@ def lock(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Locked]:
             alarm.c.state, alarm.c.active_count, alarm.c.repeat_actions,
             alarm.c.enabled,
         ).where(
-            alarm.c.id.in_(ordered[start:start + IN_LIST])
+            alarm.c.id.in_(ordered[start:start + alarm_key.IN_LIST])
         ).order_by(alarm.c.id).with_for_update()
         for row in conn.execute(query):
             if row.enabled:
@@ -108,28 +131,31 @@ def lock(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Locked]:
 def store(conn: sa.Connection, dialect: str, alarms: Iterable[Locked],
           now: int) -> None:
     """Store the states of locked alarms, in one statement."""
+    values = [
+        (a.id, a.state.state, a.reason, now, a.state.active_count)
+        for a in sorted(alarms, key=operator.attrgetter('id')) if a.changed]
+    if values:
+        conn.execute(_store(dialect), {'v': rows.values(values)})
+
+
+@functools.cache
+def _store(dialect: str) -> sa.Update:
     new = rows.table(dialect, {
         'id': 'id', 'state': 'id', 'state_reason': 'text',
         'state_timestamp': 'int', 'active_count': 'int'})
-    values = [
-        (a.id, a.state.state, a.reason, now, a.state.active_count)
-        for a in alarms if a.changed]
-    if not values:
-        return
     alarm = models.alarm
     # An empty reason: only the number of resources in alarm changed.
     told = new.c.state_reason != ''
-    conn.execute(
-        sa.update(alarm).where(alarm.c.id == new.c.id).values(
-            state=new.c.state,
-            state_reason=sa.case(
-                (told, new.c.state_reason), else_=alarm.c.state_reason),
-            state_timestamp=sa.case(
-                (told, new.c.state_timestamp),
-                else_=alarm.c.state_timestamp),
-            evaluate_timestamp=new.c.state_timestamp,
-            active_count=new.c.active_count),
-        {'v': rows.values(values)})
+    return update.joined(
+        dialect, alarm, new, alarm.c.id == new.c.id,
+    ).values({
+        alarm.c.state: new.c.state,
+        alarm.c.state_reason: sa.case(
+            (told, new.c.state_reason), else_=alarm.c.state_reason),
+        alarm.c.state_timestamp: sa.case(
+            (told, new.c.state_timestamp), else_=alarm.c.state_timestamp),
+        alarm.c.evaluate_timestamp: new.c.state_timestamp,
+        alarm.c.active_count: new.c.active_count})
 
 
 def _locked(row: Any) -> Locked:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
+from doctor_alarm.db import update
 from doctor_alarm import event as event_mod
 
 PENDING = 'pending'
@@ -129,7 +130,8 @@ def hand_over(conn: sa.Connection, dialect: str,
     lane = models.lane
     wanted = rows.table(dialect, {'id': 'id', 'token': 'id'})
     conn.execute(
-        sa.update(lane).where(
-            lane.c.id == wanted.c.id, lane.c.token == wanted.c.token,
-        ).values(due=now, token=sa.null()),
+        update.joined(
+            dialect, lane, wanted, lane.c.id == wanted.c.id,
+            lane.c.token == wanted.c.token,
+        ).values({lane.c.due: now, lane.c.token: sa.null()}),
         {'v': rows.values(sorted(map(tuple, leased)))})

@@ -156,6 +156,15 @@ class TestRule(base.TestCase):
             an_event('up', instance_id='vm2')))
 
 
+def share_a_key(project_id, rule, fired):
+    """Whether an event finds an alarm, by the plain key or the refined."""
+    plain = match.keys_of_event(fired)
+    return any(
+        key.plain in plain and key.refined == match.refined_key(
+            key.plain, key.names, fired)
+        for key in match.keys_of_alarm(project_id, rule))
+
+
 class TestKeys(base.TestCase):
 
     def test_event_that_nobody_owns_concerns_no_project(self):
@@ -164,27 +173,33 @@ class TestKeys(base.TestCase):
 
     def test_keys_of_another_project_differ(self):
         rule = a_rule(('traits.host', 'eq', 'h1'))
-        self.assertFalse(
-            match.keys_of_alarm('p2', rule)
-            & match.keys_of_event(an_event(host='h1')))
+        self.assertFalse(share_a_key('p2', rule, an_event(host='h1')))
 
     def test_case_of_a_resource_id_matters(self):
         rule = a_rule(('traits.host', 'eq', 'aB'))
-        self.assertFalse(match.keys_of_alarm('p1', rule)
-                         & match.keys_of_event(an_event(host='Ab')))
-        self.assertTrue(match.keys_of_alarm('p1', rule)
-                        & match.keys_of_event(an_event(host='aB')))
+        self.assertFalse(share_a_key('p1', rule, an_event(host='Ab')))
+        self.assertTrue(share_a_key('p1', rule, an_event(host='aB')))
 
     def test_pinned_alarm_is_found_by_the_resource_alone(self):
         pinned = a_rule(('traits.instance_id', 'eq', 'vm1'),
                         event_type='compute.instance.update')
-        self.assertFalse(match.keys_of_alarm('p1', pinned)
-                         & match.keys_of_event(an_event(instance_id='vm2')))
+        self.assertFalse(
+            share_a_key('p1', pinned, an_event(instance_id='vm2')))
 
     def test_most_telling_resource_is_the_key(self):
         rule = match.compile_rule(a_rule(
             ('traits.host', 'eq', 'h1'), ('traits.instance_id', 'eq', 'vm1')))
         self.assertEqual('vm1', rule.raises.pin)
+
+    def test_refined_by_what_else_must_be_equal(self):
+        key, = match.keys_of_alarm('p1', a_rule(
+            ('traits.host', 'eq', 'h1'), ('traits.role', 'eq', 'db'),
+            ('traits.n', 'eq', '7'), ('traits.m', 'eq', '7', 'string'),
+            ('traits.up', 'eq', 'true'), ('traits.x', 'gt', 'a'),
+            event_type='a.b'))
+        # 7 and "true" equal other spellings as well, so they can not tell
+        self.assertEqual(('', 'm', 'role'), key.names)
+        self.assertEqual(('a.b', '7', 'db'), key.values)
 
     names = st.sampled_from(
         ['host', 'instance_id', 'resource_id', 'state', 'n', 'port_id'])
@@ -215,5 +230,4 @@ class TestKeys(base.TestCase):
             return
         fired = an_event(fired_type, **traits)
         if compiled.verdict(fired):
-            self.assertTrue(match.keys_of_alarm('p1', rule)
-                            & match.keys_of_event(fired))
+            self.assertTrue(share_a_key('p1', rule, fired))

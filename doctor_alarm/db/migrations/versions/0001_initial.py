@@ -36,6 +36,7 @@ def _serial():
 def upgrade():
     _create_alarm()
     _create_alarm_key()
+    _create_refinement()
     _create_active_alarm()
     _create_change()
     _create_event()
@@ -46,7 +47,7 @@ def upgrade():
 
 def downgrade():
     for table in ('dead_letter', 'delivery', 'lane', 'event', 'change',
-                  'active_alarm', 'alarm_key', 'alarm'):
+                  'active_alarm', 'refinement', 'alarm_key', 'alarm'):
         op.drop_table(table)
 
 
@@ -91,6 +92,18 @@ def _create_alarm_key():
         sa.PrimaryKeyConstraint('key', 'alarm_id', name='pk_alarm_key'),
         **_TABLE)
     op.create_index('ix_alarm_key_alarm_id', 'alarm_key', ['alarm_id'])
+
+
+def _create_refinement():
+    op.create_table(
+        'refinement',
+        sa.Column('key', sa.BigInteger(), autoincrement=False,
+                  nullable=False),
+        sa.Column('names_key', sa.BigInteger(), autoincrement=False,
+                  nullable=False),
+        sa.Column('names', _text(), nullable=False),
+        sa.PrimaryKeyConstraint('key', 'names_key', name='pk_refinement'),
+        **_TABLE)
 
 
 def _create_active_alarm():

@@ -15,6 +15,8 @@ from doctor_alarm.evaluator import engine
 from doctor_alarm import event
 from doctor_alarm.objects import alarm
 from doctor_alarm.objects import alarm_bulk
+from doctor_alarm.objects import alarm_key
+from doctor_alarm.objects import candidate
 from doctor_alarm.tests import base
 from doctor_alarm.tests.services import mariadb
 from doctor_alarm.tests.services import postgresql
@@ -220,6 +222,45 @@ class EngineTests:
         alarm.delete(self.db, created.id)
         self.engine.process([an_event('vm2')])
         self.assertEqual(2, len(self.deliveries()))
+
+    def test_a_crowd_on_one_host_is_told_apart(self):
+        rules = [{'event_type': 'compute.instance.update', 'query': [
+            {'field': 'traits.host', 'op': 'eq', 'value': 'h1'},
+            {'field': 'traits.role', 'op': 'eq', 'value': 'role%d' % n}]}
+            for n in range(100)]
+        single = [self.an_alarm(rule).id for rule in rules[:30]]
+        alarm_bulk.import_all(self.db, [alarm.Alarm(
+            name='a', type='event', rule=rule, project_id='p1',
+            alarm_actions=[RECEIVER]) for rule in rules[30:]])
+        fired = [event.build(
+            message_id='m%d' % n, event_type='compute.instance.update',
+            generated=utcnow(), received=utcnow(), project_id='p1',
+            traits={'host': 'h1', 'role': 'role%d' % n})
+            for n in range(100)]
+
+        with self.db.reader() as conn:
+            found = candidate.of_events(conn, fired)
+        self.engine.process(fired)
+
+        # then: each hits its own, and is shown hardly more than that
+        self.assertEqual(100, len(self.deliveries()))
+        self.assertEqual(
+            {'m%d' % n for n in range(100)},
+            {d.message_id for d in self.deliveries()})
+        for candidates in found:
+            self.assertLessEqual(len(candidates), alarm_key.CROWD + 1)
+
+        # and: a changed or deleted one is found no longer
+        alarm.update(self.db, single[20], lambda old: dataclasses.replace(
+            old, rule=rules[99], repeat_actions=True))
+        alarm.delete(self.db, single[21])
+        for n in (20, 21):
+            self.engine.process([dataclasses.replace(
+                fired[n], message_id='again%d' % n)])
+        self.assertEqual(100, len(self.deliveries()))
+        self.engine.process([dataclasses.replace(
+            fired[99], message_id='again')])
+        self.assertEqual(101, len(self.deliveries()))
 
     def test_changed_between_look_up_and_lock_is_matched_again(self):
         created = self.an_alarm()

@@ -75,8 +75,8 @@ class StoredAlarms:
             created, ok_actions=[], insufficient_data_actions=[],
             time_constraints=[]), self.get(created.id))
         self.assertEqual('insufficient data', created.state)
-        self.assertEqual(set(match.keys_of_alarm('p1', RULE)),
-                         self.keys(created.id))
+        key, = match.keys_of_alarm('p1', RULE)
+        self.assertEqual({key.plain}, self.keys(created.id))
         entry, = self.history(created.id)
         self.assertEqual(('creation', 'alice', 'p1', 'p1'), (
             entry.type, entry.user_id, entry.project_id,
@@ -97,8 +97,8 @@ class StoredAlarms:
         alarm.update(self.db, created.id, lambda old: dataclasses.replace(
             old, rule=OTHER_RULE), ALICE)
 
-        self.assertEqual(set(match.keys_of_alarm('p1', OTHER_RULE)),
-                         self.keys(created.id))
+        key, = match.keys_of_alarm('p1', OTHER_RULE)
+        self.assertEqual({key.plain}, self.keys(created.id))
         self.assertEqual(2, self.get(created.id).version)
         entry = self.history(created.id)[0]
         self.assertEqual('rule change', entry.type)
