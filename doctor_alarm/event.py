@@ -276,7 +276,7 @@ def _traits_in(traits: Any) -> dict[str, TraitValue]:
     if not isinstance(traits, Iterable) or isinstance(traits, str | Mapping):
         raise exception.InvalidEvent(reason='traits must be a list')
     found = {}
-    for trait in traits:
+    for number, trait in enumerate(traits):
         try:
             name, dtype, value = trait
             if not isinstance(name, str):
@@ -284,9 +284,10 @@ def _traits_in(traits: Any) -> dict[str, TraitValue]:
             found[name] = _READ[dtype](value)
         except (TypeError, ValueError, KeyError, OverflowError,
                 exception.InvalidEvent):
+            # The value may be a secret, so it is not quoted.
             raise exception.InvalidEvent(
-                reason='a trait is [name, type 1 to 4, value], not %.80r'
-                % (trait,)) from None
+                reason='trait %d is not [name, type 1 to 4, value of it]'
+                % number) from None
     return found
 
 

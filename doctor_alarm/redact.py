@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import Any
 
 from oslo_utils import strutils
 
@@ -83,6 +84,21 @@ def text(value: str) -> str:
     for hint in _HINTS:
         if hint in low:
             return _mask(value, low)
+    return value
+
+
+def tree(value: Any) -> Any:
+    """Return a copy of a JSON value without secrets, traits of events too."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, dict):
+        return {key: MASK if item and is_secret_key(str(key)) else tree(item)
+                for key, item in value.items()}
+    if isinstance(value, list):
+        if (len(value) == 3 and isinstance(value[0], str)
+                and is_secret_key(value[0])):
+            return [value[0], value[1], MASK]
+        return [tree(item) for item in value]
     return value
 
 

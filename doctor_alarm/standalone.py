@@ -93,10 +93,8 @@ class Standalone(service.Service):
             conf, self._db, on_failure=self.failed)
         self._events = engine.Engine(
             self._db, self._dispatcher.wake, conf.evaluator.wakeup_lease)
-        self._batcher = messaging.Batcher('committer', committer.Committer(
-            self._events.process, letters, stopping=self.stopping,
-            retry_max=conf.evaluator.retry_max,
-            max_event_age=conf.evaluator.max_event_age,
+        self._batcher = messaging.Batcher('committer', committer.make(
+            conf, self._events, letters, stopping=self.stopping,
             source='standalone').commit, limit=conf.evaluator.batch_size)
         self._local = LocalEvents(self._batcher)
         self._server = api_server.Server(

@@ -21,11 +21,11 @@ from doctor_alarm.agent import endpoint
 from doctor_alarm.agent import normalise
 from doctor_alarm.agent import pipeline
 from doctor_alarm.agent.publishers import base
-from doctor_alarm import redact
 from doctor_alarm import event
 from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm import metrics
+from doctor_alarm import redact
 
 LOG = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import dataclasses
 import datetime
 from typing import Any
 
-from doctor_alarm import redact
 from doctor_alarm import exception
+from doctor_alarm import redact
 
 #: Levels of containers in a payload; nova's deepest have about ten.
 MAX_DEPTH = 48

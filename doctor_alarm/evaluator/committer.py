@@ -15,10 +15,13 @@ import threading
 from typing import Any
 from typing import Protocol
 
+from oslo_config import cfg
+
 from doctor_alarm.db import api as db_api
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import metrics
+from doctor_alarm import redact
 
 LOG = logging.getLogger(__name__)
 
@@ -46,6 +49,29 @@ class Item:
 
     events: list[event_mod.Event]
     done: Callable[[BaseException | None], None]
+
+
+class Engine(Protocol):
+    """What makes the effects of events durable."""
+
+    def process(self, events: list[event_mod.Event]) -> None:
+        """Do so, or raise; safe to repeat."""
+
+
+def make(conf: cfg.ConfigOpts, engine: Engine, dead_letters: DeadLetters, *,
+         stopping: threading.Event, source: str) -> Committer:
+    """Return a committer with the options of the configuration.
+
+    :raises ConfigurationError: the options contradict each other
+    """
+    if conf.evaluator.wakeup_lease <= conf.notifier.timeout:
+        raise exception.ConfigurationError(
+            where='[evaluator] wakeup_lease',
+            reason='must be more than [notifier] timeout')
+    return Committer(
+        engine.process, dead_letters, stopping=stopping, source=source,
+        retry_max=conf.evaluator.retry_max,
+        max_event_age=conf.evaluator.max_event_age)
 
 
 class Committer:
@@ -119,7 +145,8 @@ class Committer:
         def put() -> None:
             try:
                 self._dead_letters.put(
-                    reason, message_id, self._source, body)
+                    redact.text(reason), message_id, self._source,
+                    redact.tree(body))
             except exception.PublishFailed as exc:
                 raise _Transient(str(exc)) from exc
 

@@ -6,30 +6,26 @@ from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
 import datetime
+import functools
 import logging
-import time
 from typing import Any
 
 from oslo_config import cfg
 import oslo_messaging
 
-from doctor_alarm.db import api as db_api
 from doctor_alarm import dead_letter
 from doctor_alarm.evaluator import committer as committer_mod
-from doctor_alarm.evaluator import engine
+from doctor_alarm.evaluator import stage
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm import metrics
-from doctor_alarm.objects import outbox
 from doctor_alarm import service
 
 LOG = logging.getLogger(__name__)
 
 #: Seconds that a SIGTERM waits for the batch in work.
 DRAIN = 20.0
-#: Seconds without a wake-up after one that nobody listened to.
-SILENCE = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,39 +36,6 @@ class _Taken:
     ours: bool
 
 
-class Hints:
-    """Sends wake-ups; where none can be sent the sweep gets the lanes."""
-
-    def __init__(self, publisher: messaging.HintPublisher,
-                 db: db_api.Database) -> None:
-        self._publisher = publisher
-        self._db = db
-        self._silent_until = 0.0
-
-    def send(self, hints: list[dict[str, Any]]) -> None:
-        """Send a batch of wake-ups."""
-        for hint in hints:
-            try:
-                if time.monotonic() < self._silent_until:
-                    self._hand_over(hint)
-                else:
-                    self._publisher.publish(hint)
-            except exception.PublishFailed as exc:
-                LOG.debug('No notifier listens: %s', exc)
-                self._silent_until = time.monotonic() + SILENCE
-                self._hand_over(hint)
-
-    def _hand_over(self, hint: dict[str, Any]) -> None:
-        try:
-            with self._db.writer() as conn:
-                outbox.hand_over(conn, self._db.dialect, hint['lanes'],
-                                 self._db.now())
-        except Exception as exc:
-            if not db_api.is_transient(exc):
-                raise
-            LOG.debug('Lanes wait for the end of their lease: %s', exc)
-
-
 class EvaluatorService(service.Service):
     """Events from the bus to the database, wake-ups to the notifiers."""
 
@@ -80,7 +43,8 @@ class EvaluatorService(service.Service):
         super().__init__()
         self._conf = conf
         self._servers: list[messaging.BatchServer] = []
-        self._batchers: list[messaging.Batcher] = []
+        self._batches: messaging.Batcher | None = None
+        self._stage: stage.Stage | None = None
 
     def check(self) -> None:
         """Stop before a fork where the queues have other settings.
@@ -93,24 +57,18 @@ class EvaluatorService(service.Service):
     def open(self) -> None:
         """Connect to broker and database and start to listen."""
         conf = self._conf
-        db = db_api.Database(conf)
         letters = dead_letter.QueueDeadLetters(
             messaging.get_own_transport(conf))
-        hints = messaging.Batcher('hints', Hints(
-            messaging.HintPublisher(
-                messaging.get_hint_transport(conf),
-                conf.notifier.wakeup_topic), db).send, limit=10)
-        events = engine.Engine(db, hints.submit, conf.evaluator.wakeup_lease)
-        self._committer = committer_mod.Committer(
-            events.process, letters, stopping=self.stopping,
-            retry_max=conf.evaluator.retry_max,
-            max_event_age=conf.evaluator.max_event_age,
+        self._stage = stage.Stage(
+            conf, letters, stopping=self.stopping,
             source='%s.sample' % conf.evaluator.event_topic)
+        self._stage.start()
         batches = messaging.Batcher(
-            'committer', self._commit, limit=conf.evaluator.batch_size)
-        self._batchers = [batches, hints]
-        for batcher in self._batchers:
-            batcher.start()
+            'committer', functools.partial(
+                self._commit, self._stage.committer),
+            limit=conf.evaluator.batch_size)
+        self._batches = batches
+        batches.start()
         letters.declare_when_up(self.stopping)
         self._servers = self._listeners(batches.submit)
         for server in self._servers:
@@ -122,8 +80,10 @@ class EvaluatorService(service.Service):
         """Commit what was taken, acknowledge it, disconnect."""
         for server in self._servers:
             server.halt()
-        for batcher in self._batchers:
-            batcher.stop(DRAIN)
+        if self._batches is not None:
+            self._batches.stop(DRAIN)
+        if self._stage is not None:
+            self._stage.stop(DRAIN)
         for server in self._servers:
             server.disconnect()
 
@@ -145,38 +105,41 @@ class EvaluatorService(service.Service):
                 pool=options.pool, priorities=['sample']))
         return servers
 
-    def _commit(self, batch: list[_Taken]) -> None:
+    def _commit(self, committer: committer_mod.Committer,
+                batch: list[_Taken]) -> None:
         items = []
         for taken in batch:
             try:
-                events = self._decode(taken.incoming.message, taken.ours)
+                events = _decode(
+                    committer, taken.incoming.message, taken.ours)
             except committer_mod.Abandoned:
                 continue
             items.append(committer_mod.Item(
                 events, _acknowledge(taken.incoming)))
-        self._committer.commit(items)
+        committer.commit(items)
 
-    def _decode(self, message: Mapping[str, Any],
-                ours: bool) -> list[event_mod.Event]:
-        """Return the events of a message; those malformed are put aside."""
-        received = datetime.datetime.now(datetime.timezone.utc)
-        publisher_id = str(message.get('publisher_id') or '')
-        payload = message.get('payload')
-        events = []
-        for doc in payload if isinstance(payload, list) else [payload]:
-            try:
-                events.append(event_mod.Event.from_wire(
-                    doc, received=received, publisher_id=publisher_id,
-                    clean=ours))
-            except exception.InvalidEvent as exc:
-                message_id = str(
-                    (doc.get('message_id') if isinstance(doc, dict) else '')
-                    or message.get('message_id') or '')
-                LOG.warning('Malformed event in message %s put aside: %s',
-                            message_id, exc)
-                self._committer.put_aside(
-                    message_id, str(exc), {**message, 'payload': [doc]})
-        return events
+
+def _decode(committer: committer_mod.Committer, message: Mapping[str, Any],
+            ours: bool) -> list[event_mod.Event]:
+    """Return the events of a message; those malformed are put aside."""
+    received = datetime.datetime.now(datetime.timezone.utc)
+    publisher_id = str(message.get('publisher_id') or '')
+    payload = message.get('payload')
+    events = []
+    for doc in payload if isinstance(payload, list) else [payload]:
+        try:
+            events.append(event_mod.Event.from_wire(
+                doc, received=received, publisher_id=publisher_id,
+                clean=ours))
+        except exception.InvalidEvent as exc:
+            message_id = str(
+                (doc.get('message_id') if isinstance(doc, dict) else '')
+                or message.get('message_id') or '')
+            LOG.warning('Malformed event in message %s put aside: %s',
+                        message_id, exc)
+            committer.put_aside(
+                message_id, str(exc), {**message, 'payload': [doc]})
+    return events
 
 
 def _acknowledge(incoming: Any) -> Callable[[BaseException | None], None]:

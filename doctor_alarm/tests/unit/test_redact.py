@@ -103,3 +103,14 @@ class TestTexts(base.TestCase):
             started = time.process_time()
             redact.text(value)
             self.assertLess(time.process_time() - started, 2.0, unit)
+
+
+class TreeTest(base.TestCase):
+
+    def test_objects_lists_and_traits(self):
+        self.assertEqual(
+            {'auth_token': '***', 'a': [{'password': '***'}, 'x'], 'n': 1,
+             'traits': [['adminPass', 1, '***'], ['state', 1, 'error']]},
+            redact.tree({
+                'auth_token': 'gAAAA', 'a': [{'password': 'p'}, 'x'], 'n': 1,
+                'traits': [['adminPass', 1, 'p'], ['state', 1, 'error']]}))

@@ -6,8 +6,8 @@ import hypothesis
 from hypothesis import strategies as st
 
 from doctor_alarm.agent import normalise
-from doctor_alarm import redact
 from doctor_alarm import exception
+from doctor_alarm import redact
 from doctor_alarm.tests import base
 from doctor_alarm.tests.unit.agent import notifications
 

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evaluator without its listeners: commits events, sends wake-ups."""
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from oslo_config import cfg
+
+from doctor_alarm.db import api as db_api
+from doctor_alarm.evaluator import committer as committer_mod
+from doctor_alarm.evaluator import engine
+from doctor_alarm import exception
+from doctor_alarm import messaging
+from doctor_alarm.objects import outbox
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds without a wake-up after one that nobody listened to.
+SILENCE = 1.0
+
+
+class Stage:
+    """Engine and committer on the configured database and broker."""
+
+    def __init__(self, conf: cfg.ConfigOpts,
+                 letters: committer_mod.DeadLetters, *,
+                 stopping: threading.Event, source: str) -> None:
+        self._db = db_api.Database(conf)
+        self._hints = messaging.Batcher('hints', Hints(
+            messaging.HintPublisher(
+                messaging.get_hint_transport(conf),
+                conf.notifier.wakeup_topic), self._db).send, limit=10)
+        self.committer = committer_mod.make(
+            conf, engine.Engine(
+                self._db, self._hints.submit, conf.evaluator.wakeup_lease),
+            letters, stopping=stopping, source=source)
+
+    def start(self) -> None:
+        """Start to send wake-ups."""
+        self._hints.start()
+
+    def stop(self, timeout: float) -> None:
+        """Send the last wake-ups, disconnect from the database."""
+        self._hints.stop(timeout)
+        self._db.dispose()
+
+
+class Hints:
+    """Sends wake-ups; where none can be sent the sweep gets the lanes."""
+
+    def __init__(self, publisher: messaging.HintPublisher,
+                 db: db_api.Database) -> None:
+        self._publisher = publisher
+        self._db = db
+        self._silent_until = 0.0
+
+    def send(self, hints: list[dict[str, Any]]) -> None:
+        """Send a batch of wake-ups."""
+        for hint in hints:
+            try:
+                if time.monotonic() < self._silent_until:
+                    self._hand_over(hint)
+                else:
+                    self._publisher.publish(hint)
+            except exception.PublishFailed as exc:
+                LOG.debug('No notifier listens: %s', exc)
+                self._silent_until = time.monotonic() + SILENCE
+                self._hand_over(hint)
+
+    def _hand_over(self, hint: dict[str, Any]) -> None:
+        try:
+            with self._db.writer() as conn:
+                outbox.hand_over(conn, self._db.dialect, hint['lanes'],
+                                 self._db.now())
+        except Exception as exc:
+            if not db_api.is_transient(exc):
+                raise
+            LOG.debug('Lanes wait for the end of their lease: %s', exc)
