@@ -12,16 +12,12 @@ to the answer of the receiver, without the evaluator.
 """
 
 import argparse
-import asyncio
 import cProfile
-import multiprocessing
 import os
 import resource
 import statistics
 import threading
 import time
-
-from aiohttp import web
 
 from doctor_alarm.db import models
 from doctor_alarm.notifier import dispatcher
@@ -29,6 +25,7 @@ from doctor_alarm.tests import outbox
 from doctor_alarm.tests.services import mariadb
 from doctor_alarm.tests.services import postgresql
 from doctor_alarm.tests import storage
+import receiver
 
 SERVERS = {'mariadb': mariadb.Database, 'postgresql': postgresql.Database}
 #: Lanes of one wake-up, as an evaluator with full batches sends them.
@@ -38,45 +35,6 @@ AHEAD = 2000
 LONE = 200
 
 
-class Receiver:
-    """HTTP servers in a process; counts what it answers."""
-
-    def __init__(self, servers):
-        context = multiprocessing.get_context('spawn')
-        self.count = context.Value('q', 0, lock=False)
-        self.cpu = context.Value('d', 0.0, lock=False)
-        ports, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_receive, args=(servers, self.count, self.cpu, theirs),
-            daemon=True)
-        self._process.start()
-        self.ports = ports.recv()
-
-    def stop(self):
-        self._process.terminate()
-        self._process.join()
-
-
-def _receive(servers, count, cpu, ports):
-    async def answer(request):
-        await request.read()
-        count.value += 1
-        cpu.value = time.process_time()
-        return web.Response()
-
-    async def serve():
-        app = web.Application()
-        app.router.add_post('/{tail:.*}', answer)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        for _ in range(servers):
-            await web.TCPSite(runner, '127.0.0.1', 0).start()
-        ports.send([address[1] for address in runner.addresses])
-        await asyncio.Event().wait()
-
-    asyncio.run(serve())
-
-
 class Run:
     """One database, one dispatcher, one receiver."""
 
@@ -84,7 +42,7 @@ class Run:
         self.options = options
         self.storage = storage.Storage(url)
         self.storage.setUp()
-        self.receiver = Receiver(options.receivers)
+        self.receiver = receiver.Receiver(options.receivers)
         self.outbox = outbox.Outbox(self.storage.db, lease=60)
         self.event = outbox.an_event(traits={
             'instance_id': 'vm1', 'state': 'error', 'display_name': 'x' * 900,
@@ -116,17 +74,17 @@ class Run:
         hints = [
             self.outbox.fire(*lanes[i:i + HINT], event=self.event)
             for i in range(0, len(lanes), HINT)]
-        before, cpu = self.receiver.count.value, self.receiver.cpu.value
+        before, cpu = self.receiver.count, self.receiver.cpu
         own = _cpu()
         started = time.monotonic()
         for i, hint in enumerate(hints):
-            while (i * HINT - (self.receiver.count.value - before)) > AHEAD:
+            while (i * HINT - (self.receiver.count - before)) > AHEAD:
                 time.sleep(0.002)
             self.dispatcher.wake(hint)
         while not self.outbox.idle():
             time.sleep(0.005)
         return (time.monotonic() - started, _cpu() - own,
-                self.receiver.cpu.value - cpu)
+                self.receiver.cpu - cpu)
 
     def latencies(self):
         """Milliseconds of lone deliveries: fired, and answered."""

@@ -15,9 +15,7 @@ database, the sender and the receiver share the machine.
 """
 
 import argparse
-import asyncio
 import json
-import multiprocessing
 import os
 import signal
 import statistics
@@ -27,7 +25,6 @@ import tempfile
 import time
 import uuid
 
-from aiohttp import web
 import requests
 
 from doctor_alarm.objects import alarm
@@ -36,57 +33,10 @@ from doctor_alarm.tests.functional import deployment
 from doctor_alarm.tests.functional import scenario
 from doctor_alarm.tests.services import process
 from doctor_alarm.tests import storage
+import receiver as receiver_mod
 
 LONE = 200
 PAUSE = 0.05
-
-
-class Receiver:
-    """A web hook in a process of its own: counts, and stamps the last."""
-
-    def __init__(self):
-        context = multiprocessing.get_context('spawn')
-        self.count = context.Value('q', 0, lock=False)
-        self.last = context.Value('d', 0.0, lock=False)
-        mine, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_receive, args=(self.count, self.last, theirs),
-            daemon=True)
-        self._process.start()
-        self.url = 'http://127.0.0.1:%d/' % mine.recv()
-
-    def wait(self, count, seconds=300):
-        deadline = time.monotonic() + seconds
-        while self.count.value < count:
-            if time.monotonic() > deadline:
-                raise SystemExit('%d of %d call-backs after %d s' % (
-                    self.count.value, count, seconds))
-            time.sleep(0.0005)
-        return self.last.value
-
-    def stop(self):
-        self._process.terminate()
-        self._process.join()
-
-
-def _receive(count, last, ready):
-    async def answer(request):
-        await request.read()
-        last.value = time.time()
-        count.value += 1
-        return web.Response()
-
-    async def serve():
-        app = web.Application()
-        app.router.add_post('/', answer)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, '127.0.0.1', 0)
-        await site.start()
-        ready.send(runner.addresses[0][1])
-        await asyncio.Event().wait()
-
-    asyncio.run(serve())
 
 
 class Standalone:
@@ -116,7 +66,7 @@ class Standalone:
         self._post({'event': self._event(server)})
 
     def throughput(self, receiver, servers):
-        before, started = receiver.count.value, time.time()
+        before, started = receiver.count, time.time()
         for i in range(0, len(servers), 100):
             self._post({'events': [{'event': self._event(server)}
                                    for server in servers[i:i + 100]]})
@@ -157,7 +107,7 @@ class Distributed:
                         scenario.update_of(server, 'error'))
 
     def throughput(self, receiver, servers):
-        before = receiver.count.value
+        before = receiver.count
         self._cloud.stop('evaluator')
         self._cloud.stop('notifier')
         for server in servers:
@@ -167,8 +117,8 @@ class Distributed:
         self._cloud.start('evaluator')
         self._cloud.start('notifier')
         receiver.wait(before + 1)
-        first = receiver.last.value
-        counted = receiver.count.value - before
+        first = receiver.last
+        counted = receiver.count - before
         last = receiver.wait(before + len(servers))
         return (len(servers) - counted) / (last - first)
 
@@ -180,16 +130,16 @@ SETUPS = {'standalone': Standalone, 'distributed': Distributed}
 
 
 def measure(name, options):
-    receiver = Receiver()
+    receiver = receiver_mod.Receiver()
     servers = [str(uuid.uuid4()) for _ in range(options.alarms)]
     setup = SETUPS[name]([alarm.Alarm(
         name=server, type='event', project_id='p1', repeat_actions=True,
-        rule=scenario.rule(server), alarm_actions=[receiver.url])
+        rule=scenario.rule(server), alarm_actions=[receiver.url()])
         for server in servers])
     try:
         latencies = []
         for i in range(LONE):
-            expected, sent = receiver.count.value + 1, time.time()
+            expected, sent = receiver.count + 1, time.time()
             setup.send(servers[i % len(servers)])
             latencies.append((receiver.wait(expected) - sent) * 1e3)
             time.sleep(PAUSE)
