@@ -24,8 +24,6 @@ LOG = logging.getLogger(__name__)
 
 #: Leases that wait to be taken into the loop; more are left to the sweep.
 BACKLOG = 100000
-#: Threads that resolve names; one that hangs shall not keep others waiting.
-RESOLVERS = 32
 
 
 class Dispatcher:
@@ -104,8 +102,6 @@ class Dispatcher:
 
     def _run(self) -> None:
         loop = self._loop
-        loop.set_default_executor(futures.ThreadPoolExecutor(
-            RESOLVERS, 'notifier-resolve'))
         try:
             loop.run_until_complete(self._main())
         except BaseException as exc:

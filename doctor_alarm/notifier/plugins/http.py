@@ -19,6 +19,7 @@ import urllib.parse
 import uuid
 
 import aiohttp
+from aiohttp import resolver
 from oslo_config import cfg
 import yarl
 
@@ -54,6 +55,7 @@ class HttpNotifier(base.Notifier):
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         super().__init__(conf)
         self._session: aiohttp.ClientSession | None = None
+        self._resolver: resolver.AsyncResolver | None = None
         self._draining: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -62,9 +64,14 @@ class HttpNotifier(base.Notifier):
         :raises ConfigurationError: a file can not be read
         """
         _raise_file_limit(self.conf.notifier.max_concurrency + OTHER_FILES)
+        context = _ssl_context(self.conf)
+        # Not getaddrinfo(), which occupies a thread until it returns: names
+        # whose servers do not answer would keep all others waiting. Of
+        # nsswitch.conf this knows "files" and "dns".
+        self._resolver = resolver.AsyncResolver()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0, ssl=_ssl_context(self.conf)),
+                limit=0, ssl=context, resolver=self._resolver),
             # Cookies would carry what one project got to another.
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
@@ -79,6 +86,8 @@ class HttpNotifier(base.Notifier):
             task.cancel()
         if self._session is not None:
             await self._session.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
     async def deliver(self, delivery: base.Delivery) -> base.Outcome:
         """Post a delivery; the answer decides."""

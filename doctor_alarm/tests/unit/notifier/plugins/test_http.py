@@ -24,6 +24,7 @@ import fixtures
 from doctor_alarm import exception
 from doctor_alarm.notifier.plugins import http
 from doctor_alarm.tests import base
+from doctor_alarm.tests import nameserver
 from doctor_alarm.tests.services import process
 from doctor_alarm.tests.unit.notifier import contract
 from doctor_alarm.tests.unit.notifier import deliveries
@@ -269,6 +270,37 @@ class TestHttpNotifier(contract.Contract, base.TestCase):
         self.assertFalse(outcome.answered)
         self.assertIn('resolved', outcome.reason)
         self.check_reason(outcome)
+
+    def test_names_that_hang_delay_no_others(self):
+        self.useFixture(nameserver.NameServer())
+
+        async def work(plugin):
+            hanging = [asyncio.create_task(plugin.deliver(
+                deliveries.a_delivery('http://h%d.hang/' % i)))
+                for i in range(200)]
+            try:
+                async with self.receiver() as url, asyncio.timeout(3):
+                    return await plugin.deliver(deliveries.a_delivery(
+                        url.replace('127.0.0.1', 'good.example')))
+            finally:
+                for task in hanging:
+                    task.cancel()
+
+        self.assertEqual(contract.DELIVERED, self.with_plugin(work).status)
+
+    def test_addresses_and_the_own_host_need_no_look_up(self):
+        server = self.useFixture(nameserver.NameServer())
+
+        async def work(plugin):
+            async with self.receiver() as url:
+                return [(await plugin.deliver(deliveries.a_delivery(
+                    url.replace('127.0.0.1', host)))).status
+                    for host in ('127.0.0.1', 'localhost',
+                                 '[::ffff:127.0.0.1]')]
+
+        self.assertEqual(
+            [contract.DELIVERED] * 3, self.with_plugin(work))
+        self.assertEqual([], server.asked)
 
     def test_a_call_that_is_cancelled_leaves_no_connection(self):
         hangs = asyncio.Event
