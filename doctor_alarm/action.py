@@ -2,10 +2,13 @@
 """Action URLs: what of them may be shown."""
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
+from collections.abc import Sequence
 import re
 import urllib.parse
 
+from doctor_alarm import exception
 from doctor_alarm import redact
 
 MASK = '***'
@@ -39,10 +42,44 @@ def is_masked(url: str) -> bool:
     return MASK in url and masked(url) == url
 
 
-def restored(urls: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Return URLs with the credentials of those they were shown for."""
-    shown = {masked(url): url for url in known}
-    return [shown.get(url, url) for url in urls]
+def restored(urls: Sequence[str], own: Iterable[str],
+             others: Iterable[str]) -> list[str]:
+    """Return URLs with the credentials of those they were shown for.
+
+    Several may look the same: those of the same list are taken in their
+    order.
+
+    :param own: what the list had
+    :param others: what other lists of the alarm had
+    :raises Invalid: which one is meant can not be told
+    """
+    shown: dict[str, collections.deque[str]] = {}
+    for url in own:
+        shown.setdefault(masked(url), collections.deque()).append(url)
+    elsewhere: dict[str, set[str]] = {}
+    for url in others:
+        elsewhere.setdefault(masked(url), set()).add(url)
+    counts = collections.Counter(urls)
+    found = []
+    for url in urls:
+        meant = shown.get(url)
+        if meant and counts[url] == len(meant):
+            counts[url] -= 1
+            found.append(meant.popleft())
+        elif is_masked(url):
+            found.append(_only(url, {*(meant or ()),
+                                     *elsewhere.get(url, ())}))
+        else:
+            found.append(url)
+    return found
+
+
+def _only(url: str, known: set[str]) -> str:
+    if len(known) > 1:
+        raise exception.Invalid(
+            'Several actions of the alarm are shown as %.200s; send them '
+            'with their credentials' % url)
+    return known.pop() if known else url
 
 
 def _masked_argument(item: str) -> str:

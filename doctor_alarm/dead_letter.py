@@ -14,9 +14,11 @@ import dataclasses
 import hashlib
 import json
 import logging
+import ssl
 import threading
 import time
 from typing import Any
+import urllib.parse
 import uuid
 
 import amqp
@@ -54,6 +56,7 @@ class QueueDeadLetters:
 
     def __init__(self, transport: oslo_messaging.Transport) -> None:
         self._url = kombu_url(transport)
+        self._tls = _tls(transport)
         self._lock = threading.Lock()
 
     def declare(self) -> None:
@@ -62,13 +65,21 @@ class QueueDeadLetters:
             _queue(channel).declare()
 
     def declare_when_up(self, stopping: threading.Event) -> None:
-        """Do so as soon as there is a broker, unless the service ends."""
+        """Do so as soon as there is a broker, unless the service ends.
+
+        :raises ConfigurationError: the broker does not let us
+        """
         while not stopping.is_set():
             try:
                 return self.declare()
-            except (OSError, amqp.exceptions.ConnectionError) as exc:
+            except (OSError, kombu.exceptions.OperationalError,
+                    amqp.ConnectionError) as exc:
                 LOG.warning('No broker yet: %s', messaging.reason_of(exc))
                 stopping.wait(1)
+            except amqp.AMQPError as exc:
+                raise exception.ConfigurationError(
+                    where='queue %s' % messaging.DEAD_LETTER,
+                    reason=messaging.reason_of(exc)) from exc
 
     def put(self, reason: str, message_id: str, source: str,
             body: Any) -> None:
@@ -133,7 +144,7 @@ class QueueDeadLetters:
     @contextlib.contextmanager
     def _channel(self) -> Iterator[Any]:
         with kombu.Connection(
-                self._url, connect_timeout=TIMEOUT,
+                self._url, connect_timeout=TIMEOUT, ssl=self._tls,
                 transport_options={'confirm_publish': True,
                                    'read_timeout': TIMEOUT,
                                    'write_timeout': TIMEOUT}) as connection:
@@ -152,11 +163,31 @@ def kombu_url(transport: oslo_messaging.Transport) -> str:
     url = transport._driver._url
     parts = []
     for host in url.hosts:
+        name = host.hostname or 'localhost'
         parts.append('amqp://%s:%s@%s:%s/%s' % (
-            host.username or 'guest', host.password or 'guest',
-            host.hostname or 'localhost', host.port or 5672,
-            url.virtual_host or '/'))
+            _quoted(host.username or 'guest'),
+            _quoted(host.password or 'guest'),
+            '[%s]' % name if ':' in name else name, host.port or 5672,
+            _quoted(url.virtual_host or '/')))
     return ';'.join(parts)
+
+
+def _quoted(text: str) -> str:
+    return urllib.parse.quote(text, safe='')
+
+
+def _tls(transport: oslo_messaging.Transport) -> dict[str, Any] | bool:
+    """Return the options of oslo.messaging's TLS, the URL's included."""
+    options = transport.conf.oslo_messaging_rabbit
+    if not options.ssl:
+        return False
+    found = {'ca_certs': options.ssl_ca_file,
+             'certfile': options.ssl_cert_file,
+             'keyfile': options.ssl_key_file}
+    found = {name: value for name, value in found.items() if value}
+    if 'ca_certs' in found:
+        found['cert_reqs'] = ssl.CERT_REQUIRED
+    return found or True
 
 
 def _queue(channel: Any) -> kombu.Queue:

@@ -35,6 +35,10 @@ MAX_AHEAD = datetime.timedelta(seconds=5)
 #: Names of ids derived from what caused them are made in this namespace.
 NAMESPACE = uuid.UUID('6a0f3c0e-7a41-5d0e-9a51-2f6d6e5a7c11')
 
+#: Characters of all traits of an event. What is stored for each event, and
+#: held by each notifier that delivers it, stays far below a message's size.
+MAX_SIZE = 65536
+
 _PLAIN_ID = re.compile(r'[\x21-\x7e]{1,64}')
 _INT64 = 2 ** 63
 
@@ -155,24 +159,30 @@ def build(*, message_id: Any, event_type: Any, generated: Any,
     if not isinstance(message_id, str) or not message_id:
         raise exception.InvalidEvent(reason='message_id must be a text')
     kept = {
-        name: coerce_trait(name, value) for name, value in traits.items()
-        if value is not None and name}
+        plain_text(name): coerce_trait(name, value)
+        for name, value in traits.items() if value is not None and name}
     if not clean:
         kept = _without_secrets(kept)
+        raw = redact.tree(raw)
+    if sum(len(name) + len(str(value)) for name, value in kept.items(
+            )) > MAX_SIZE:
+        raise exception.InvalidEvent(
+            reason='the traits have more than %d characters' % MAX_SIZE)
     when = parse_time(generated, 'generated')
     if when > received + MAX_AHEAD:
         kept['generated_original'] = to_iso(when)
         when = received + MAX_AHEAD
     owner = project_id or kept.get('project_id') or kept.get('tenant_id')
-    if not isinstance(transformed_at, int) or isinstance(transformed_at, bool):
-        raise exception.InvalidEvent(reason='transformed_at must be a number')
+    if not isinstance(transformed_at, int) or not (
+            0 <= transformed_at <= to_us(received + MAX_AHEAD)):
+        transformed_at = 0
     if raw is not None and not isinstance(raw, Mapping):
         raise exception.InvalidEvent(reason='raw must be an object')
     return Event(
-        message_id=plain_id(message_id), event_type=event_type,
+        message_id=plain_id(message_id), event_type=plain_text(event_type),
         generated=when, traits=kept,
-        project_id=str(owner) if owner else None,
-        publisher_id=str(publisher_id or '')[:255], raw=raw,
+        project_id=plain_text(str(owner)) if owner else None,
+        publisher_id=plain_text(str(publisher_id or ''))[:255], raw=raw,
         transformed_at=transformed_at or to_us(received))
 
 
@@ -190,9 +200,16 @@ def plain_id(message_id: str) -> str:
     return derived_id('message_id', message_id)
 
 
+def plain_text(text: str) -> str:
+    """Return a text that every database and encoder takes."""
+    if not text.isascii():
+        text = text.encode('utf-8', 'replace').decode('utf-8')
+    return text.replace('\0', '\ufffd') if '\0' in text else text
+
+
 def derived_id(*cause: str) -> str:
     """Return the id of what follows from a cause: same cause, same id."""
-    return str(uuid.uuid5(NAMESPACE, '\x1f'.join(cause)))
+    return str(uuid.uuid5(NAMESPACE, plain_text('\x1f'.join(cause))))
 
 
 def coerce_trait(name: str, value: Any) -> TraitValue:
@@ -200,14 +217,14 @@ def coerce_trait(name: str, value: Any) -> TraitValue:
     if isinstance(value, bool):
         return 'True' if value else 'False'
     if name in IDENTITY_TRAITS:
-        return str(value)
+        return plain_text(str(value))
     if isinstance(value, int):
         return value if -_INT64 <= value < _INT64 else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, datetime.datetime):
         return as_utc(value)
-    return str(value)
+    return plain_text(str(value))
 
 
 def trait_type(value: TraitValue) -> TraitType:

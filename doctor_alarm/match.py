@@ -83,7 +83,8 @@ class Condition:
     @property
     def pin(self) -> str | None:
         """The resource ID that it pins the rule to, if it does."""
-        if (self.op == 'eq' and self.type in ('', 'string')
+        # An empty value names no resource: events do not yield it.
+        if (self.op == 'eq' and self.value and self.type in ('', 'string')
                 and self.trait in event_mod.IDENTITY_TRAITS):
             return self.value
         return None
@@ -213,11 +214,21 @@ class Rule:
 def compile_rule(rule: Mapping[str, Any]) -> Rule:
     """Compile the stored form of an event rule.
 
+    Whatever is wrong with it is wrong with this alarm alone.
+
     ``clear`` inherits the resource that the raise is pinned to, unless it
     asks for the same trait itself.
 
     :raises InvalidRule: names the condition that is wrong
     """
+    try:
+        return _compile(rule)
+    except (KeyError, TypeError, AttributeError, ValueError) as exc:
+        raise exception.InvalidRule(
+            reason='%s: %s' % (type(exc).__name__, exc)) from exc
+
+
+def _compile(rule: Mapping[str, Any]) -> Rule:
     raises = _pattern(rule)
     clear = rule.get('clear')
     if not clear:
@@ -296,8 +307,10 @@ def _reads(read: Callable[[Any], Any], value: str) -> bool:
 
 
 def _pattern(rule: Mapping[str, Any]) -> Pattern:
+    event_type = rule.get('event_type') or '*'
+    _WILDCARD.search(event_type)        # which only a text has
     return Pattern(
-        rule.get('event_type') or '*',
+        event_type,
         tuple(_condition(c) for c in rule.get('query') or ()))
 
 

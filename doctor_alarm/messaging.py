@@ -226,7 +226,8 @@ class Batcher:
     """Calls ``process(items)`` with all that came since the last call.
 
     Grouping costs a lone item no waiting and a crowd one transaction.
-    ``process`` runs in one thread and must not raise.
+    ``process`` runs in one thread. It should not raise: then it is called
+    again with each item alone.
     """
 
     def __init__(self, name: str, process: Callable[[list[Any]], None],
@@ -264,10 +265,16 @@ class Batcher:
                 stopping = True
                 batch = [item for item in batch if item is not _STOP]
             if batch:
-                try:
-                    self._process(batch)
-                except Exception:
-                    LOG.exception('Batch of %s failed', self._thread.name)
+                self._try(batch)
+
+    def _try(self, batch: list[Any]) -> None:
+        try:
+            self._process(batch)
+        except Exception:
+            LOG.exception('Batch of %s failed', self._thread.name)
+            # One of them is the culprit: the others need not suffer.
+            for item in batch if len(batch) > 1 else ():
+                self._try([item])
 
 
 def chunks(docs: Iterable[Any], count: int = 100,

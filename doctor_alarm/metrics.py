@@ -28,6 +28,9 @@ EVENTS = prom.Counter(
 TRANSITIONS = prom.Counter(
     'doctor_alarm_transitions_total',
     'What matched events did to alarms', ['reason'])
+BROKEN_RULES = prom.Counter(
+    'doctor_alarm_broken_rules_total',
+    'Events that met an alarm whose stored rule can not be read')
 RETRIES = prom.Counter(
     'doctor_alarm_retries_total',
     'Effects that failed and were tried again', ['effect'])

@@ -95,7 +95,8 @@ class Standalone(service.Service):
             self._db, self._dispatcher.wake, conf.evaluator.wakeup_lease)
         self._batcher = messaging.Batcher('committer', committer.make(
             conf, self._events, letters, stopping=self.stopping,
-            source='standalone').commit, limit=conf.evaluator.batch_size)
+            source='standalone', database_answers=self._db.answers,
+        ).commit, limit=conf.evaluator.batch_size)
         self._local = LocalEvents(self._batcher)
         self._server = api_server.Server(
             conf, app.build_app(conf, self._db, self._local))

@@ -12,7 +12,6 @@ from doctor_alarm.api import events
 from doctor_alarm.api import server
 from doctor_alarm.db import api as db_api
 from doctor_alarm.db import schema
-from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm import service
 
@@ -34,34 +33,12 @@ def make_app(conf: cfg.ConfigOpts) -> Any:
     :raises ConfigurationError: it can not work as configured
     """
     db = db_api.Database(conf)
-    check_schema(db)
+    schema.check(db)
     db.dispose()
     publisher = messaging.Publisher(
         messaging.get_own_transport(conf), conf.evaluator.event_topic,
         PUBLISHER_ID)
     return app.build_app(conf, db, events.BusEvents(publisher))
-
-
-def check_schema(db: db_api.Database) -> None:
-    """Make sure that the schema is the one of this code.
-
-    A database that is away now is no reason not to start.
-
-    :raises ConfigurationError: it is another one, or there is none
-    """
-    try:
-        found = schema.version(db)
-    except Exception as exc:
-        if not db_api.is_transient(exc):
-            raise
-        LOG.warning('The database does not answer yet: %s',
-                    type(exc).__name__)
-        return
-    if found != schema.head():
-        raise exception.ConfigurationError(
-            where='[database] connection',
-            reason='the schema is %s, not %s: run doctor-alarm-manage db '
-                   'sync' % (found or 'missing', schema.head()))
 
 
 class ApiService(service.Service):

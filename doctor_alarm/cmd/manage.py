@@ -68,7 +68,7 @@ def main() -> int:
 
 def db_sync(conf: cfg.ConfigOpts) -> None:
     """Create the schema or bring it up to date."""
-    db = db_api.Database(conf)
+    db = db_api.Database(conf, patient=True)
     schema.sync(db, conf.command.revision)
     print(schema.version(db))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import logging
 import os
+import sqlite3
 import threading
 import time
 from typing import Any
@@ -15,7 +17,10 @@ from oslo_db.sqlalchemy import enginefacade
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 
+from doctor_alarm.db import models
 from doctor_alarm import exception
+
+LOG = logging.getLogger(__name__)
 
 #: Seconds for which an offset to the clock of the database is believed.
 CLOCK_TTL = 30.0
@@ -35,8 +40,15 @@ class Database:
     The engine is made on first use, hence after a fork.
     """
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, *,
+                 patient: bool = False) -> None:
+        """Connect to nothing yet.
+
+        :param patient: statements may take as long as they like; for changes
+            of the schema
+        """
         self._conf = conf
+        self._patient = patient
         self._lock = threading.Lock()
         self._engine: sa.Engine | None = None
         self._offset = 0.0
@@ -50,7 +62,7 @@ class Database:
         """
         with self._lock:
             if self._engine is None:
-                self._engine = _create_engine(self._conf)
+                self._engine = _create_engine(self._conf, self._patient)
             return self._engine
 
     @property
@@ -80,6 +92,18 @@ class Database:
             else:
                 with conn.begin():
                     yield conn
+
+    def answers(self) -> bool:
+        """Whether it takes a small change now; the change is not kept."""
+        try:
+            with self.engine.connect() as conn:
+                conn.execute(sa.insert(models.event).values(
+                    message_id='?', body='', created_at=0))
+                conn.rollback()
+        except Exception as exc:
+            LOG.debug('The database does not answer: %s', exc)
+            return False
+        return True
 
     def now(self) -> int:
         """Return the time of the database in microseconds.
@@ -112,20 +136,48 @@ class Database:
 
 
 def is_transient(exc: BaseException) -> bool:
-    """Whether the same transaction may succeed later."""
+    """Whether the same transaction may succeed later.
+
+    A database that lacks a table or a privilege will have it when somebody
+    has repaired it: that is no fault of what is to be stored. The code
+    decides, for the classes of the drivers say little.
+    """
     if isinstance(exc, db_exc.DBConnectionError | db_exc.DBDeadlock
-                  | sa.exc.TimeoutError | sa.exc.PendingRollbackError):
+                  | sa.exc.TimeoutError | sa.exc.PendingRollbackError
+                  | db_exc.DBNonExistentTable | db_exc.DBNonExistentDatabase
+                  | exception.ConfigurationError):
         return True
-    if isinstance(exc, db_exc.DBDataError | db_exc.DBDuplicateEntry
-                  | db_exc.DBReferenceError | db_exc.DBConstraintError
-                  | db_exc.DBNonExistentTable):
-        return False
-    inner: Any = getattr(exc, 'inner_exception', None) or exc
-    return isinstance(inner, sa.exc.OperationalError
-                      | sa.exc.InterfaceError | sa.exc.InternalError)
+    wrapped = getattr(exc, 'inner_exception', None) or exc
+    origin = getattr(wrapped, 'orig', None)
+    if isinstance(origin, sqlite3.Error):
+        return any(hint in str(origin) for hint in _SQLITE_PASSES)
+    state = getattr(origin, 'pgcode', None)
+    if state is not None:
+        return state.startswith(_SQLSTATE_PASSES)
+    code = getattr(origin, 'args', None)
+    if code and isinstance(code[0], int):
+        return code[0] in _MYSQL_PASSES
+    return isinstance(wrapped, sa.exc.OperationalError
+                      | sa.exc.InterfaceError)
 
 
-def _create_engine(conf: cfg.ConfigOpts) -> sa.Engine:
+#: The server is away, busy, full, read-only or not set up; MariaDB's codes.
+_MYSQL_PASSES = frozenset((
+    0, 1020, 1021, 1037, 1040, 1041, 1042, 1043, 1044, 1045, 1047, 1049, 1053,
+    1054, 1114, 1129, 1130, 1142, 1143, 1146, 1158, 1159, 1160, 1161, 1180,
+    1184, 1203, 1205, 1206, 1213, 1226, 1227, 1290, 1317, 1370, 1412, 1613,
+    1614, 1637, 1689, 1698, 1792, 1836, 1927, 1928, 1969, 2002, 2003, 2004,
+    2005, 2006, 2011, 2012, 2013, 2014, 2026, 2027, 2055, 3024, 3572, 4031))
+#: PostgreSQL's: connection, no such role, transaction rollback, undefined
+#: table and column, no privilege, resources, not in this state (locks, start
+#: and shutdown), system, read-only.
+_SQLSTATE_PASSES = ('08', '28', '40', '42P01', '42703', '42501', '3D000',
+                    '53', '55', '57', '58', '25006')
+_SQLITE_PASSES = ('locked', 'busy', 'disk I/O', 'is full', 'unable to open',
+                  'readonly', 'no such table', 'no such column', 'interrupt')
+
+
+def _create_engine(conf: cfg.ConfigOpts, patient: bool) -> sa.Engine:
     options = {
         opt: getattr(conf.database, opt) for opt in conf.database
         if opt in _ENGINE_OPTIONS}
@@ -142,7 +194,8 @@ def _create_engine(conf: cfg.ConfigOpts) -> sa.Engine:
     defaults = _URL_DEFAULTS.get(url.drivername.partition('+')[2], {})
     url = url.update_query_dict(
         {key: value for key, value in defaults.items()
-         if key not in url.query})
+         if key not in url.query
+         and not (patient and key in ('read_timeout', 'write_timeout'))})
     if backend == 'sqlite' and url.database not in (None, '', ':memory:'):
         folder = os.path.dirname(os.path.abspath(str(url.database)))
         os.makedirs(folder, mode=0o750, exist_ok=True)
@@ -165,8 +218,8 @@ def _create_engine(conf: cfg.ConfigOpts) -> sa.Engine:
 #: Driver -> query of the URL: every network call has a time-out.
 _URL_DEFAULTS = {
     'pymysql': {'charset': 'utf8mb4', 'connect_timeout': '10',
-                'read_timeout': '60', 'write_timeout': '60'},
-    'psycopg2': {'connect_timeout': '10', 'tcp_user_timeout': '60000',
+                'read_timeout': '20', 'write_timeout': '20'},
+    'psycopg2': {'connect_timeout': '10', 'tcp_user_timeout': '20000',
                  'keepalives_idle': '10', 'keepalives_interval': '10'},
 }
 _ENGINE_OPTIONS = frozenset((

@@ -2,6 +2,7 @@
 """The schema of the database and its versions."""
 from __future__ import annotations
 
+import logging
 import pathlib
 
 from alembic import command
@@ -11,6 +12,9 @@ from alembic import script
 import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
+from doctor_alarm import exception
+
+LOG = logging.getLogger(__name__)
 
 _MIGRATIONS = pathlib.Path(__file__).with_name('migrations')
 
@@ -32,6 +36,30 @@ def version(db: db_api.Database) -> str | None:
 def head() -> str | None:
     """Return the revision that this code is written for."""
     return script.ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+
+
+def check(db: db_api.Database) -> None:
+    """Make sure that the schema is the one of this code.
+
+    A database that is away now is no reason not to start.
+
+    :raises ConfigurationError: it is another one, or there is none
+    """
+    try:
+        found = version(db)
+    except exception.ConfigurationError:
+        raise
+    except Exception as exc:
+        if not db_api.is_transient(exc):
+            raise
+        LOG.warning('The database does not answer yet: %s',
+                    type(exc).__name__)
+        return
+    if found != head():
+        raise exception.ConfigurationError(
+            where='[database] connection',
+            reason='the schema is %s, not %s: run doctor-alarm-manage db '
+                   'sync' % (found or 'missing', head()))
 
 
 def config(conn: sa.Connection) -> alembic_config.Config:

@@ -16,6 +16,7 @@ from typing import Any
 from typing import Protocol
 
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 
 from doctor_alarm.db import api as db_api
 from doctor_alarm import event as event_mod
@@ -26,6 +27,8 @@ from doctor_alarm import redact
 LOG = logging.getLogger(__name__)
 
 RETRY_FIRST = 0.05
+#: Failures in a row after which what is to be stored may be at fault.
+SUSPICIOUS = 10
 
 
 class DeadLetters(Protocol):
@@ -59,9 +62,13 @@ class Engine(Protocol):
 
 
 def make(conf: cfg.ConfigOpts, engine: Engine, dead_letters: DeadLetters, *,
-         stopping: threading.Event, source: str) -> Committer:
+         stopping: threading.Event, source: str,
+         database_answers: Callable[[], bool]) -> Committer:
     """Return a committer with the options of the configuration.
 
+    :param source: queue that dead letters go back to when they are replayed
+    :param database_answers: tells a database that is away from one that does
+        not take what it is given
     :raises ConfigurationError: the options contradict each other
     """
     if conf.evaluator.wakeup_lease <= conf.notifier.timeout:
@@ -70,8 +77,7 @@ def make(conf: cfg.ConfigOpts, engine: Engine, dead_letters: DeadLetters, *,
             reason='must be more than [notifier] timeout')
     return Committer(
         engine.process, dead_letters, stopping=stopping, source=source,
-        retry_max=conf.evaluator.retry_max,
-        max_event_age=conf.evaluator.max_event_age)
+        options=conf.evaluator, database_answers=database_answers)
 
 
 class Committer:
@@ -79,14 +85,16 @@ class Committer:
 
     def __init__(self, process: Callable[[list[event_mod.Event]], None],
                  dead_letters: DeadLetters, *, stopping: threading.Event,
-                 retry_max: float, max_event_age: float,
-                 source: str) -> None:
+                 source: str, options: Any,
+                 database_answers: Callable[[], bool]) -> None:
         self._process = process
         self._dead_letters = dead_letters
         self._stopping = stopping
-        self._retry_max = retry_max
-        self._max_age = datetime.timedelta(seconds=max_event_age)
         self._source = source
+        self._retry_max = options.retry_max
+        self._batch_size = options.batch_size
+        self._max_age = datetime.timedelta(seconds=options.max_event_age)
+        self._database_answers = database_answers
 
     def commit(self, items: list[Item]) -> None:
         """Make the effects of all items durable, then acknowledge them."""
@@ -95,7 +103,9 @@ class Committer:
         metrics.BATCH.labels(of='events').observe(len(events))
         error: BaseException | None = None
         try:
-            self._apply(self._fresh(events))
+            fresh = self._fresh(events)
+            for start in range(0, len(fresh), self._batch_size):
+                self._apply(fresh[start:start + self._batch_size])
         except Abandoned as exc:
             error = exc
         for item in items:
@@ -104,14 +114,13 @@ class Committer:
     def _fresh(self, events: list[event_mod.Event]) -> list[event_mod.Event]:
         """Put aside what is older than the ids that tell repetitions."""
         limit = datetime.datetime.now(datetime.timezone.utc) - self._max_age
-        fresh = []
-        for event in events:
-            if event.generated >= limit:
-                fresh.append(event)
-            else:
-                self.put_aside(event.message_id, 'older than [evaluator] '
-                               'max_event_age', [event.to_wire()])
-        return fresh
+        old = [event for event in events if event.generated < limit]
+        for start in range(0, len(old), self._batch_size):
+            some = old[start:start + self._batch_size]
+            self.put_aside(
+                some[0].message_id, '%d events are older than [evaluator] '
+                'max_event_age' % len(some), [e.to_wire() for e in some])
+        return [event for event in events if event.generated >= limit]
 
     def _apply(self, events: list[event_mod.Event]) -> None:
         if not events:
@@ -130,30 +139,35 @@ class Committer:
 
     def _put_aside_event(self, event: event_mod.Event,
                          exc: Exception) -> None:
+        reason = redact.text('%s: %s' % (type(exc).__name__, exc))
         LOG.warning('Event %s can not be evaluated, put aside: %s',
-                    event.message_id, exc, exc_info=True)
-        self.put_aside(event.message_id, '%s: %s' % (
-            type(exc).__name__, exc), [event.to_wire()])
+                    event.message_id, reason)
+        self.put_aside(event.message_id, reason, [event.to_wire()])
 
-    def put_aside(self, message_id: str, reason: str, body: Any) -> None:
-        """Store a dead letter, however long that takes.
+    def put_aside(self, message_id: str, reason: str, payload: list[Any],
+                  source: str = '') -> None:
+        """Store events as a dead letter, however long that takes.
 
+        :param source: default: the queue of our own hop
         :raises Abandoned: the service ends before
         """
         metrics.MALFORMED.labels(source=self._source).inc()
+        body = {'message_id': message_id, 'event_type': 'event',
+                'publisher_id': 'doctor_alarm.evaluator',
+                'priority': 'SAMPLE', 'payload': redact.tree(payload)}
 
         def put() -> None:
             try:
                 self._dead_letters.put(
-                    redact.text(reason), message_id, self._source,
-                    redact.tree(body))
+                    redact.text(reason), message_id, source or self._source,
+                    body)
             except exception.PublishFailed as exc:
                 raise _Transient(str(exc)) from exc
 
         self._retrying('dead letter', put)
 
     def _retrying(self, effect: str, work: Callable[[], None]) -> None:
-        pause = RETRY_FIRST
+        pause, failures = RETRY_FIRST, 0
         while True:
             try:
                 return work()
@@ -161,10 +175,18 @@ class Committer:
                 if not (isinstance(exc, _Transient)
                         or db_api.is_transient(exc)):
                     raise
+                failures += 1
+                if (not failures % SUSPICIOUS
+                        and isinstance(exc, db_exc.DBConnectionError)
+                        and self._database_answers()):
+                    # It answers, but cuts the connection at this: so does
+                    # MariaDB when a statement is too large for it.
+                    raise
                 metrics.RETRIES.labels(effect=effect).inc()
                 level = logging.DEBUG if pause < 1 else logging.WARNING
                 LOG.log(level, 'The %s failed, next attempt in %.1f s: %s',
-                        effect, pause, ' '.join(str(exc).split()))
+                        effect, pause, redact.text(
+                            ' '.join(str(exc).split())))
             if self._stopping.wait(pause):
                 raise Abandoned()
             pause = min(pause * 2, self._retry_max)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
-import contextlib
 import dataclasses
+import itertools
 import json
 import logging
 import time
@@ -29,6 +29,10 @@ LOG = logging.getLogger(__name__)
 #: Matches in one transaction at most.
 TRANSITIONS = 500
 
+#: Characters of a reason: a query may have a hundred conditions.
+REASON = 2000
+
+_APPLIED = (transition.Reason.RAISED, transition.Reason.CLEARED)
 _TRANSFORMED = metrics.STAGE.labels('transformed')
 _EVALUATED = metrics.STAGE.labels('evaluated')
 
@@ -63,14 +67,15 @@ class Engine:
         Safe to repeat with the same events.
         """
         matches = self._look_up(events)
-        for start in range(0, len(matches), TRANSITIONS):
-            self._commit(matches[start:start + TRANSITIONS])
+        while some := list(itertools.islice(matches, TRANSITIONS)):
+            self._commit(some)
 
-    def _look_up(self, events: list[event_mod.Event]) -> list[Match]:
+    def _look_up(self, events: list[event_mod.Event]) -> Iterator[Match]:
         with self._db.reader() as conn:
             found = candidate.of_events(conn, events)
-        return [hit for event, alarms in zip(events, found, strict=True)
-                for hit in _hits(event, alarms)]
+        return itertools.chain.from_iterable(
+            _hits(event, alarms)
+            for event, alarms in zip(events, found, strict=True))
 
     def _commit(self, matches: list[Match]) -> None:
         now = self._db.now()
@@ -129,7 +134,7 @@ class Work:
             return None
         if alarm.version == hit.version:
             return hit
-        verdict = alarm.rule.verdict(hit.event)
+        verdict = _verdict(alarm.id, alarm.rule_text, hit.event)
         if verdict is None:
             return None
         return dataclasses.replace(hit, verdict=verdict)
@@ -155,6 +160,9 @@ class Work:
                 self._record_stale(alarm, hit)
             for step in result.steps:
                 self._tell(alarm, hit, step)
+            if result.reason in _APPLIED and not any(
+                    step.previous != step.current for step in result.steps):
+                self._record_resource(alarm, hit)
 
     def _tell(self, alarm: candidate.Locked, hit: Match,
               step: transition.Step) -> None:
@@ -170,6 +178,23 @@ class Work:
                 message_id=step.message_id))
         for action in dict.fromkeys(alarm.actions[step.current]):
             self._fired.append((alarm, hit, step, action, reason))
+
+    def _record_resource(self, alarm: candidate.Locked, hit: Match) -> None:
+        """Remember a change of a resource that was none of the alarm.
+
+        Without it the same message, when it comes again after a later one,
+        would be taken for news.
+        """
+        self._changes.append(change.row(
+            alarm_id=alarm.id, on_behalf_of=alarm.project_id,
+            type=change.Type.STATE_TRANSITION, detail={
+                'state': alarm.state.state,
+                'transition_reason': reason_of(alarm, hit),
+                'resource_id': hit.event.resource_id,
+                'resource_state': self._resources[
+                    hit.alarm_id, hit.event.resource_id].state},
+            timestamp=self._now, actor=change.Actor(),
+            message_id=hit.event.message_id))
 
     def _record_stale(self, alarm: candidate.Locked, hit: Match) -> None:
         self._changes.append(change.row(
@@ -247,9 +272,11 @@ def reason_of(alarm: candidate.Locked, hit: Match) -> str:
     rule = json.loads(alarm.rule_text)
     if hit.verdict == match.CLEAR:
         rule = rule['clear']
+    query = json.dumps(rule.get('query') or [])
+    if len(query) > REASON:
+        query = query[:REASON] + '...'
     return 'Event <id=%s,event_type=%s> hits the query <query=%s>.' % (
-        hit.event.message_id, hit.event.event_type,
-        json.dumps(rule.get('query') or []))
+        hit.event.message_id, hit.event.event_type, query)
 
 
 def _hits(event: event_mod.Event,
@@ -257,17 +284,19 @@ def _hits(event: event_mod.Event,
     for alarm in alarms:
         if alarm.project_id != event.project_id:
             continue
-        # What the API refuses may stand in the table all the same; it must
-        # hurt nobody but its own alarm.
-        with _reported(alarm.id):
-            verdict = alarm.rule.verdict(event)
-            if verdict is not None:
-                yield Match(alarm.id, alarm.version, verdict, event)
+        verdict = _verdict(alarm.id, alarm.rule_text, event)
+        if verdict is not None:
+            yield Match(alarm.id, alarm.version, verdict, event)
 
 
-@contextlib.contextmanager
-def _reported(alarm_id: str) -> Iterator[None]:
+def _verdict(alarm_id: str, rule_text: str,
+             event: event_mod.Event) -> str | None:
+    # What the API refuses may stand in the table all the same; it must hurt
+    # nobody but its own alarm.
     try:
-        yield
+        return candidate.compiled(rule_text).verdict(event)
     except exception.InvalidRule as exc:
-        LOG.warning('Alarm %s has a broken rule: %s', alarm_id, exc)
+        LOG.debug('Event %s, alarm %s: broken rule: %s',
+                  event.message_id, alarm_id, exc)
+        metrics.BROKEN_RULES.inc()
+        return None

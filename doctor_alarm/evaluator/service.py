@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Mapping
 import dataclasses
 import datetime
 import functools
@@ -20,6 +19,7 @@ from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm import metrics
+from doctor_alarm import redact
 from doctor_alarm import service
 
 LOG = logging.getLogger(__name__)
@@ -110,36 +110,48 @@ class EvaluatorService(service.Service):
         items = []
         for taken in batch:
             try:
-                events = _decode(
-                    committer, taken.incoming.message, taken.ours)
+                events = self._decode(committer, taken)
             except committer_mod.Abandoned:
                 continue
             items.append(committer_mod.Item(
                 events, _acknowledge(taken.incoming)))
         committer.commit(items)
 
+    def _decode(self, committer: committer_mod.Committer,
+                taken: _Taken) -> list[event_mod.Event]:
+        """Return the events of a message; those malformed are put aside."""
+        message = taken.incoming.message
+        received = datetime.datetime.now(datetime.timezone.utc)
+        publisher_id = str(message.get('publisher_id') or '')
+        payload = message.get('payload')
+        events = []
+        for doc in payload if isinstance(payload, list) else [payload]:
+            try:
+                events.append(event_mod.Event.from_wire(
+                    doc, received=received, publisher_id=publisher_id,
+                    clean=taken.ours))
+            except Exception as exc:
+                # InvalidEvent says what is wrong; whatever else a message
+                # may cause must not hurt the others either.
+                self._put_aside(committer, taken, doc, exc)
+        return events
 
-def _decode(committer: committer_mod.Committer, message: Mapping[str, Any],
-            ours: bool) -> list[event_mod.Event]:
-    """Return the events of a message; those malformed are put aside."""
-    received = datetime.datetime.now(datetime.timezone.utc)
-    publisher_id = str(message.get('publisher_id') or '')
-    payload = message.get('payload')
-    events = []
-    for doc in payload if isinstance(payload, list) else [payload]:
-        try:
-            events.append(event_mod.Event.from_wire(
-                doc, received=received, publisher_id=publisher_id,
-                clean=ours))
-        except exception.InvalidEvent as exc:
-            message_id = str(
-                (doc.get('message_id') if isinstance(doc, dict) else '')
-                or message.get('message_id') or '')
-            LOG.warning('Malformed event in message %s put aside: %s',
-                        message_id, exc)
-            committer.put_aside(
-                message_id, str(exc), {**message, 'payload': [doc]})
-    return events
+    def _put_aside(self, committer: committer_mod.Committer, taken: _Taken,
+                   doc: Any, exc: Exception) -> None:
+        message_id = str(
+            (doc.get('message_id') if isinstance(doc, dict) else '')
+            or taken.incoming.message.get('message_id') or '')
+        message_id = event_mod.plain_text(message_id)[:255]
+        reason = redact.text(
+            str(exc) if isinstance(exc, exception.InvalidEvent)
+            else 'broke the evaluator: %s' % type(exc).__name__)
+        LOG.warning('Malformed event in message %s put aside: %s',
+                    message_id, reason)
+        options = self._conf.evaluator
+        committer.put_aside(
+            message_id, reason, [doc], '%s.sample' % (
+                options.event_topic if taken.ours
+                else options.ceilometer_topic))
 
 
 def _acknowledge(incoming: Any) -> Callable[[BaseException | None], None]:

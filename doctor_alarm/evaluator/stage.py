@@ -10,6 +10,7 @@ from typing import Any
 from oslo_config import cfg
 
 from doctor_alarm.db import api as db_api
+from doctor_alarm.db import schema
 from doctor_alarm.evaluator import committer as committer_mod
 from doctor_alarm.evaluator import engine
 from doctor_alarm import exception
@@ -23,12 +24,16 @@ SILENCE = 1.0
 
 
 class Stage:
-    """Engine and committer on the configured database and broker."""
+    """Engine and committer on the configured database and broker.
+
+    :raises ConfigurationError: no database, or not with this schema
+    """
 
     def __init__(self, conf: cfg.ConfigOpts,
                  letters: committer_mod.DeadLetters, *,
                  stopping: threading.Event, source: str) -> None:
         self._db = db_api.Database(conf)
+        schema.check(self._db)
         self._hints = messaging.Batcher('hints', Hints(
             messaging.HintPublisher(
                 messaging.get_hint_transport(conf),
@@ -36,7 +41,8 @@ class Stage:
         self.committer = committer_mod.make(
             conf, engine.Engine(
                 self._db, self._hints.submit, conf.evaluator.wakeup_lease),
-            letters, stopping=stopping, source=source)
+            letters, stopping=stopping, source=source,
+            database_answers=self._db.answers)
 
     def start(self) -> None:
         """Start to send wake-ups."""

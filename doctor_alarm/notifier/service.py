@@ -9,6 +9,7 @@ from oslo_config import cfg
 import oslo_messaging
 
 from doctor_alarm.db import api as db_api
+from doctor_alarm.db import schema
 from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm import metrics
@@ -32,6 +33,7 @@ class NotifierService(service.Service):
         """Start to deliver, then to listen."""
         metrics.serve(self._conf)
         self._db = db_api.Database(self._conf)
+        schema.check(self._db)
         self._dispatcher = dispatcher.Dispatcher(
             self._conf, self._db, on_failure=self.failed)
         self._dispatcher.start()

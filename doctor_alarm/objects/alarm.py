@@ -34,7 +34,7 @@ REASON_API = 'Manually set via API'
 
 #: What an id looks like at most; others are not even asked for: they could
 #: be equal to one by the rules of the database, or be refused by it.
-ID = re.compile(r'[\x21-\x7e]{1,36}')
+ID = re.compile(r'[\w.:-]{1,36}', re.ASCII)
 
 _JSON = frozenset((
     'rule', 'ok_actions', 'alarm_actions', 'insufficient_data_actions',

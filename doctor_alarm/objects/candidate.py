@@ -17,6 +17,7 @@ from doctor_alarm.db import models
 from doctor_alarm.db import rows
 from doctor_alarm.db import update
 from doctor_alarm import event as event_mod
+from doctor_alarm import exception
 from doctor_alarm import match
 from doctor_alarm.objects import alarm_key
 from doctor_alarm import transition
@@ -30,14 +31,6 @@ class Candidate:
     project_id: str
     version: int
     rule_text: str
-
-    @property
-    def rule(self) -> match.Rule:
-        """The compiled rule.
-
-        :raises InvalidRule: somebody stored what the API would refuse
-        """
-        return _compiled(self.rule_text)
 
 
 @dataclasses.dataclass(slots=True)
@@ -54,11 +47,6 @@ class Locked:
     state: transition.AlarmState
     reason: str = ''
     changed: bool = False
-
-    @property
-    def rule(self) -> match.Rule:
-        """The compiled rule as it is now."""
-        return _compiled(self.rule_text)
 
 
 def of_events(conn: sa.Connection, events: Sequence[event_mod.Event],
@@ -168,11 +156,25 @@ def _locked(row: Any) -> Locked:
             transition.UNKNOWN: json.loads(row.insufficient_data_actions)},
         state=transition.AlarmState(
             state=row.state, active_count=row.active_count,
-            has_clear=_compiled(row.rule).clears is not None,
+            has_clear=_has_clear(row.rule),
             repeat_actions=row.repeat_actions))
 
 
+def _has_clear(rule_text: str) -> bool:
+    try:
+        return compiled(rule_text).clears is not None
+    except exception.InvalidRule:
+        return False
+
+
 @functools.lru_cache(maxsize=1024)
-def _compiled(rule_text: str) -> match.Rule:
-    """Compile a rule; its text is the key, so nothing can be out of date."""
-    return match.compile_rule(json.loads(rule_text))
+def compiled(rule_text: str) -> match.Rule:
+    """Compile a stored rule; its text is the key, so none is out of date.
+
+    :raises InvalidRule: somebody stored what the API would refuse
+    """
+    try:
+        rule = json.loads(rule_text)
+    except ValueError:
+        raise exception.InvalidRule(reason='it is not JSON') from None
+    return match.compile_rule(rule)

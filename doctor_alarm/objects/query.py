@@ -106,6 +106,9 @@ def condition(fields: Fields, expression: Any,
     """
     if depth > MAX_DEPTH:
         raise exception.Invalid('Filter is nested too deeply')
+    if not depth and _size(expression, 0) > MAX_VALUES:
+        raise exception.Invalid(
+            'Filter has more than %d parts and values' % MAX_VALUES)
     if not isinstance(expression, dict) or len(expression) != 1:
         raise exception.Invalid(
             'Filter must be an object of one operator, not %.80r'
@@ -124,6 +127,17 @@ def condition(fields: Fields, expression: Any,
     raise exception.Invalid(
         'Operator "%.80s" of the filter is not one of %s' % (
             op, ', '.join([*_COMPARE, 'in', *_JOIN, 'not'])))
+
+
+def _size(part: Any, depth: int) -> int:
+    """Return how many values a filter compares with."""
+    if depth > 2 * MAX_DEPTH:
+        return 1
+    if isinstance(part, dict):
+        return sum(_size(item, depth + 1) for item in part.values())
+    if isinstance(part, list):
+        return sum(_size(item, depth + 1) for item in part)
+    return 1
 
 
 def _compare(fields: Fields, op: str,

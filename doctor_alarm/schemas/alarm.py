@@ -44,7 +44,8 @@ _QUERY = {
         'properties': {
             'field': _TEXT_255,
             'op': {'enum': [*OPERATORS, None]},
-            'value': {'type': ['string', 'number', 'boolean']},
+            'value': {'type': ['string', 'number', 'boolean'],
+                      'maxLength': 1024},
             'type': {'enum': [*VALUE_TYPES, None]},
         },
         'required': ['field', 'value'],

@@ -58,13 +58,15 @@ def replace(old: alarm_obj.Alarm, new: alarm_obj.Alarm,
         state, reason = new.state, alarm_obj.REASON_API
     known = [url for name in ACTIONS for url in getattr(old, name)]
     restored: dict[str, Any] = {
-        name: action.restored(getattr(new, name), known) for name in ACTIONS}
+        name: action.restored(
+            getattr(new, name), getattr(old, name), known)
+        for name in ACTIONS}
     return complete(dataclasses.replace(
         new, state=state, state_reason=reason, **restored))
 
 
 def complete(alarm: alarm_obj.Alarm) -> alarm_obj.Alarm:
-    """Return the alarm, if its actions have their credentials.
+    """Return the alarm with each action once, if it has its credentials.
 
     :raises Invalid: one was copied from where they are not shown
     """
@@ -73,7 +75,9 @@ def complete(alarm: alarm_obj.Alarm) -> alarm_obj.Alarm:
             if action.is_masked(url):
                 raise exception.Invalid(sentence.invalid(
                     name, url, 'The credentials in it are masked.'))
-    return alarm
+    once: dict[str, Any] = {
+        name: list(dict.fromkeys(getattr(alarm, name))) for name in ACTIONS}
+    return dataclasses.replace(alarm, **once)
 
 
 def serialize(alarm: alarm_obj.Alarm) -> dict[str, Any]:
@@ -150,8 +154,7 @@ def _pattern(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _actions(doc: Mapping[str, Any], name: str) -> list[str]:
-    """Return the URLs in their order, each once."""
-    return list(dict.fromkeys(doc.get(name) or ()))
+    return list(doc.get(name) or ())
 
 
 def _text(value: str | int | float | bool) -> str:

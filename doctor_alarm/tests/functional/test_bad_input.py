@@ -72,6 +72,46 @@ class TestBadInput(scenario.Story):
             {letter.message_id for letter in self.letters.list()})
         self.expect_alive()
 
+    def test_texts_that_no_encoder_takes(self):
+        """Each of these once stopped all that came behind it."""
+        alarm = self.given_alarm('vm1')
+        good = {'message_id': 'good', 'generated': '2036-01-01T00:00:00',
+                'event_type': 'compute.instance.update', 'traits': [
+                    ['instance_id', 1, 'vm1'], ['state', 1, 'error'],
+                    ['project_id', 1, 'p1']]}
+        odd = 'a\ud800\0'
+        self.enveloped({'payload': [{**good, 'message_id': odd,
+                                     'traits': [['x', 1, odd]]}]}, HOP)
+        self.enveloped({'payload': [{**good, 'message_id': 'type',
+                                     'event_type': odd}]}, HOP)
+        self.enveloped({'message_id': odd, 'payload': [3]}, HOP)
+        self.enveloped({'payload': [good]}, HOP)
+        self.enveloped({'message_id': odd, 'event_type': 'x',
+                        'payload': 'text'}, 'notifications.info')
+        self.expect(alarm, 'alarm')
+        self.wait_until(lambda: len(self.letters.list()) == 2, 30)
+
+    def test_what_the_evaluator_put_aside_is_replayed(self):
+        alarm = self.given_alarm('vm1')
+        old = {'message_id': 'old', 'generated': '2020-01-01T00:00:00',
+               'event_type': 'compute.instance.update', 'traits': [
+                   ['instance_id', 1, 'vm1'], ['state', 1, 'error'],
+                   ['project_id', 1, 'p1']]}
+        self.enveloped({'payload': [old]}, HOP)
+        letter = self.wait_until(self.letters.list)[0]
+        self.assertIn('max_event_age', letter.reason)
+        self.assertEqual(HOP, letter.source)
+
+        # when: somebody allows older ones, and replays it
+        self.cloud.stop('evaluator')
+        with open(self.cloud.config, 'a') as config:
+            config.write('[evaluator]\nmax_event_age = 999999999\n')
+        self.cloud.start('evaluator')
+        self.manage('dead-letter', 'replay', letter.id)
+
+        self.expect(alarm, 'alarm')
+        self.assertEqual([], self.letters.list())
+
     def test_on_the_bus_of_nova(self):
         self.enveloped({'message_id': 'm1', 'event_type': 3,
                         'payload': {}, 'priority': 'INFO'},

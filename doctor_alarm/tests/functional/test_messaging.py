@@ -345,16 +345,16 @@ class TestBatcher(base.TestCase):
         seen = []
 
         def process(batch):
-            seen.extend(batch)
-            if batch == [1]:
+            if 1 in batch:
                 raise ValueError
+            seen.extend(batch)
 
-        batcher = messaging.Batcher('t', process, limit=1)
+        batcher = messaging.Batcher('t', process, limit=3)
+        for n in (0, 1, 2, 3):
+            batcher.submit(n)
         batcher.start()
-        batcher.submit(1)
-        batcher.submit(2)
         batcher.stop()
-        self.assertEqual([1, 2], seen)
+        self.assertEqual([0, 2, 3], seen)
 
     def test_chunks_bound_count_and_size(self):
         docs = [{'n': 'x' * 100} for _ in range(10)]

@@ -157,6 +157,41 @@ class EngineTests:
         lane, = self.all_of(models.lane)
         self.assertEqual((1, 2), (lane.head, lane.tail))
 
+    def test_a_raise_of_another_resource_does_not_come_back(self):
+        """Nothing but the message tells it from news of another clock."""
+        created = self.an_alarm(a_rule(vm=None))
+        again = an_event('vm2')
+        self.engine.process([an_event('vm1'), again])
+        self.engine.process([dataclasses.replace(
+            an_event('vm2', 'active', seconds=1), publisher_id='monitor')])
+        self.engine.process([again])
+        self.engine.process([an_event('vm1', 'active', seconds=2)])
+
+        now = self.get(created.id)
+        self.assertEqual(('ok', 0), (now.state, now.active_count))
+
+    def test_a_broken_rule_hurts_its_own_alarm_only(self):
+        self.an_alarm()
+        for broken in ('not json', '[]', '{"event_type": 5}',
+                       '{"query": [{"op": "eq"}]}', '{"query": 3}'):
+            bad = self.an_alarm()
+            with self.db.writer() as conn:
+                conn.execute(sa.update(models.alarm).where(
+                    models.alarm.c.id == bad.id).values(rule=broken))
+        self.engine.process([an_event()])
+        self.assertEqual(1, len(self.deliveries()))
+
+    def test_odd_texts_are_stored(self):
+        self.an_alarm(a_rule(vm=None))
+        odd = 'a\ud800b\0c\U0001f600'
+        self.engine.process([event.build(
+            message_id=odd, event_type='compute.instance.update',
+            generated=utcnow(), received=utcnow(), publisher_id=odd,
+            project_id='p1', traits={
+                'instance_id': odd, 'state': 'error', odd: odd})])
+        delivery, = self.deliveries()
+        self.assertIn('\U0001f600', delivery.resource_id)
+
     def test_stale_event_goes_to_the_history_only(self):
         created = self.an_alarm()
         self.engine.process([an_event(), an_event(state='active', seconds=4)])
@@ -264,7 +299,8 @@ class EngineTests:
 
     def test_changed_between_look_up_and_lock_is_matched_again(self):
         created = self.an_alarm()
-        matches = self.engine._look_up([an_event(), an_event('vm2')])
+        matches = list(self.engine._look_up(
+            [an_event(), an_event('vm2')]))
         self.assertEqual(1, len(matches))
         alarm.update(self.db, created.id, lambda old: dataclasses.replace(
             old, rule=a_rule('vm2')))
@@ -288,8 +324,9 @@ class EngineTests:
                    for n in range(30)]
         stop = threading.Event()
         driver = committer.Committer(
-            self.engine.process, None, stopping=stop, retry_max=1,
-            max_event_age=3600, source='test')
+            self.engine.process, None, stopping=stop, source='test',
+            options=self.storage.conf.evaluator,
+            database_answers=self.db.answers)
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             futures = []
             for batch in batches:

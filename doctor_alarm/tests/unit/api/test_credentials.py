@@ -47,3 +47,16 @@ class TestCredentials(base.ApiTestCase):
                 status=400)
             self.assertIn('alarm_actions',
                           answer['error_message']['faultstring'])
+
+    def test_those_that_look_the_same_keep_their_order(self):
+        urls = ['http://alice:1@h/x', 'http://bob:2@h/x', 'http://plain/']
+        shown = self.call('put', self.path, {
+            **self.shown, 'alarm_actions': urls})
+        self.assertEqual(['http://***@h/x'] * 2 + ['http://plain/'],
+                         shown['alarm_actions'])
+        self.call('put', self.path, {**shown, 'name': 'renamed'})
+        self.assertEqual(urls, self.stored())
+        # one of two is gone: which one was meant?
+        self.call('put', self.path, {
+            **shown, 'alarm_actions': ['http://***@h/x']}, status=400)
+        self.assertEqual(urls, self.stored())

@@ -2,6 +2,7 @@
 
 import datetime
 import threading
+import types
 
 from oslo_db import exception as db_exc
 
@@ -36,6 +37,9 @@ class TestCommitter(base.TestCase):
     def setUp(self):
         super().setUp()
         self.stopping = threading.Event()
+        self.database_answers = False
+        self.options = types.SimpleNamespace(
+            retry_max=0.001, max_event_age=86400, batch_size=3)
         self.letters = Letters()
         self.committed = []
         self.done = []
@@ -43,7 +47,8 @@ class TestCommitter(base.TestCase):
     def commit(self, *message_ids, process=None, events=None):
         driver = committer.Committer(
             process or self.process, self.letters, stopping=self.stopping,
-            retry_max=0.01, max_event_age=86400, source='s')
+            source='s', options=self.options,
+            database_answers=lambda: self.database_answers)
         driver.commit([
             committer.Item([e], self.done.append)
             for e in events or [an_event(m) for m in message_ids]])
@@ -86,6 +91,31 @@ class TestCommitter(base.TestCase):
         self.assertEqual([('bad', 'ValueError: poison')], self.letters.kept)
         self.assertEqual([None] * 5, self.done)
 
+    def test_no_more_events_at_once_than_configured(self):
+        sizes = []
+        self.commit(*'abcdefgh',
+                    process=lambda events: sizes.append(len(events)))
+        self.assertEqual([3, 3, 2], sizes)
+        self.assertEqual([None] * 8, self.done)
+
+    def test_what_cuts_the_connection_each_time_is_found(self):
+        """MariaDB does so when a statement is too large for it."""
+        def process(events):
+            if 'huge' in [e.message_id for e in events]:
+                raise db_exc.DBConnectionError()
+            self.process(events)
+
+        self.database_answers = True
+        self.commit('a', 'huge', 'b', process=process)
+        self.assertEqual(['a', 'b'], self.committed)
+        self.assertEqual(['huge'], [m for m, _ in self.letters.kept])
+
+    def test_a_database_that_is_away_blames_no_event(self):
+        self.commit('a', process=self.failing(
+            *[db_exc.DBConnectionError() for _ in range(40)]))
+        self.assertEqual(['a'], self.committed)
+        self.assertEqual([], self.letters.kept)
+
     def test_put_aside_is_retried_until_it_is_durable(self):
         self.letters.failures = 3
         self.commit('bad', process=self.failing(*[ValueError()] * 1))
@@ -101,7 +131,10 @@ class TestCommitter(base.TestCase):
         self.assertIsInstance(self.done[0], committer.Abandoned)
 
     def test_events_older_than_the_ids_are_put_aside(self):
-        self.commit(events=[an_event('old', days=2), an_event('new')])
+        self.commit(events=[an_event('old', days=2), an_event('new'),
+                            an_event('older', days=3)])
         self.assertEqual(['new'], self.committed)
-        self.assertEqual(['old'], [m for m, _ in self.letters.kept])
-        self.assertEqual([None, None], self.done)
+        (message_id, reason), = self.letters.kept
+        self.assertEqual('old', message_id)
+        self.assertIn('2 events', reason)
+        self.assertEqual([None] * 3, self.done)
