@@ -56,11 +56,11 @@ class TestAlarm(PublisherCase):
 
     def test_messages_stay_below_one_megabyte(self):
         publisher = alarm.AlarmPublisher(configuration.prepare(), 'alarm://')
-        publisher.publish([make_event(number, reason='x' * 100_000)
-                           for number in range(20)])
+        publisher.publish([make_event(number, reason='x' * 60_000)
+                           for number in range(40)])
         for _type, payload in self.sent():
             self.assertLess(len(str(payload)), 1_000_000)
-        self.assertEqual(20, sum(len(item[1]) for item in self.sent()))
+        self.assertEqual(40, sum(len(item[1]) for item in self.sent()))
 
     def test_a_failure_is_the_callers(self):
         self.bus.return_value.publish.side_effect = exception.PublishFailed(

@@ -28,7 +28,8 @@ class BusEventsTest(base.TestCase):
         now = datetime.datetime.now(datetime.UTC)
         return event.build(
             message_id='m%d' % number, event_type='a', generated=now,
-            traits={'text': 'x' * size}, received=now, project_id='p1')
+            traits={}, received=now, project_id='p1',
+            raw={'text': 'x' * size})
 
     def test_in_order_in_messages_under_a_megabyte(self):
         sent = [self.an_event(n, 100000) for n in range(30)]
