@@ -42,9 +42,9 @@ Seconds after which a delivery that still fails becomes a dead letter, and the
 next one of its lane has its turn.
 """),
     cfg.IntOpt('max_concurrency', default=1000, min=1, help="""
-Calls under way at once in one process; one receiver gets a fifth of them at
-most. Raise it, with the limit of open files, where very many slow receivers
-are served.
+Calls under way at once in one process; one project gets half of them at most,
+one receiver a fifth. Raise it, with the limit of open files, where very many
+slow receivers are served.
 """),
     cfg.IntOpt('receiver_concurrency', default=64, min=1, help="""
 Calls under way at once to one receiver (host and port) of one project. The
@@ -53,8 +53,9 @@ weak receivers; raise it for a fast one that is far away.
 """),
     cfg.IntOpt('max_waiting', default=10000, min=10, help="""
 Lanes that one process keeps in memory while they wait for their turn; one
-receiver gets at most what is left of it. What is more stays in the database
-and is taken later. Raise it where memory is plenty and bursts are large.
+project gets half of it at most, one receiver a third. What is more stays in
+the database and is taken later. Raise it where memory is plenty and bursts
+are large.
 """),
     cfg.StrOpt('ca_file', help="""
 File with the certificates of the authorities that https receivers are checked

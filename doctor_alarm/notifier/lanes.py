@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import collections
 from collections.abc import Callable
-from collections.abc import Hashable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from concurrent import futures
@@ -55,7 +54,7 @@ class Lane:
     lease: lane_obj.Lease
     ends: float
     failures: int
-    receiver: Hashable
+    receiver: receivers_mod.Key
     waiting: collections.deque[attempt_mod.Waiting]
     #: Its next deliveries are being loaded.
     reloading: bool = False

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may be called now: no receiver takes the turns of another one.
+"""Who may be called now: nobody takes the turns of another one.
 
 A receiver is a host and port as one project uses it. The number of calls
 under way to it grows by one with each answer; one that is not reached gets a
-single call at a time, with growing pauses. Receivers share what is free: each
-may take a quarter of the free calls, so that a newcomer always finds some,
-however many hang. No I/O and no clock: times come in as parameters.
+single call at a time, with growing pauses. All share what is free: a project
+has at most as many calls, and as many items that wait, as are free beside
+them, and a receiver a quarter of the free calls, so that a newcomer always
+finds some, however many hang. No I/O and no clock: times are parameters.
 """
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ from typing import Generic
 from typing import TypeVar
 import urllib.parse
 
+from doctor_alarm.notifier import turns
+
 Item = TypeVar('Item')
 
 #: Calls under way to a receiver of which nothing is known yet.
@@ -25,20 +28,19 @@ INITIAL = 4
 SHARE = 4
 #: Part of all calls that receivers which are not reached may take together.
 PROBES = 4
-#: Seconds after which an item without a place in the queue may come again.
-EXCESS = (1.0, 10.0)
 #: Items that wait while a receiver is tried with one.
 TRIED = 10
-#: Items of a receiver that is not called which come back in a second: one
-#: after the other, for the first may find that it still does not answer.
-PARKED = 300
 #: Seconds for which the failures of a receiver are remembered after a pause.
 MEMORY = 120.0
+
+#: Project, and what tells its receivers apart.
+Key = tuple[Hashable, ...]
 
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Receiver(Generic[Item]):
-    key: Hashable
+    key: Key
+    project: turns.Project
     since: float
     window: int
     active: int = 0
@@ -58,14 +60,15 @@ class _Receiver(Generic[Item]):
 
     def opens_in(self, now: float) -> float:
         """Return after how many seconds to see whether it takes more."""
-        return max(self.closed_until - now, EXCESS[0])
+        return max(self.closed_until - now, turns.EXCESS[0])
 
     def drained_in(self, now: float) -> float:
         """Return in how many seconds its queue may be empty, roughly."""
         if not self.answers:
-            return EXCESS[0]
+            return turns.EXCESS[0]
         each = (now - self.since) / self.answers
-        return min(max(EXCESS[0], each * len(self.queue)), EXCESS[1])
+        low, high = turns.EXCESS
+        return min(max(low, each * len(self.queue)), high)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -82,15 +85,15 @@ class Call(Generic[Item]):
 class Closed:
     """Receivers that take nothing: key -> (for how long, items parked)."""
 
-    receivers: dict[Hashable, tuple[float, int]]
+    receivers: dict[Key, tuple[float, int]]
 
-    def pause_of(self, key: Hashable) -> float | None:
+    def pause_of(self, key: Key) -> float | None:
         """Return the seconds after which an item may come, None: at once."""
         if key not in self.receivers:
             return None
         seconds, parked = self.receivers[key]
         self.receivers[key] = seconds, parked + 1
-        return seconds + (parked + 1) / PARKED
+        return seconds + (parked + 1) / turns.PARKED
 
 
 class Receivers(Generic[Item]):
@@ -110,10 +113,10 @@ class Receivers(Generic[Item]):
         self._window = window
         self._max_waiting = max_waiting
         self._pause = pause
-        self._receivers: dict[Hashable, _Receiver[Item]] = {}
-        self._ready: collections.deque[_Receiver[Item]] = collections.deque()
-        self._suspects: collections.deque[_Receiver[Item]] = (
-            collections.deque())
+        self._receivers: dict[Key, _Receiver[Item]] = {}
+        self._projects: dict[Hashable, turns.Project] = {}
+        self._ready: turns.Turns[_Receiver[Item]] = turns.Turns()
+        self._suspects: turns.Turns[_Receiver[Item]] = turns.Turns()
         self.active = 0
         self.waiting = 0
         self._probes = 0
@@ -123,34 +126,30 @@ class Receivers(Generic[Item]):
         """How many more items may wait."""
         return self._max_waiting - self.waiting
 
-    def offer(self, key: Hashable, item: Item, now: float) -> float | None:
+    def offer(self, key: Key, item: Item, now: float) -> float | None:
         """Queue an item; return None, or after how many seconds to retry."""
-        receiver = self._receivers.get(key)
-        if receiver is None:
-            receiver = self._receivers[key] = _Receiver(
-                key, now, min(INITIAL, self._window))
-        if receiver.refuses(now):
-            return self.pause_of(key, now)
-        if len(receiver.queue) >= max(1, self.room):
-            return receiver.drained_in(now)
+        receiver = self._receivers.get(key) or self._add(key, now)
+        pause = self._refusal(receiver, now)
+        if pause is not None:
+            self._drop_if_idle(receiver, now)
+            return pause
         receiver.queue.append(item)
         self.waiting += 1
+        receiver.project.waiting += 1
         self._list(receiver)
         return None
 
     def start(self, now: float) -> list[Call[Item]]:
-        """Return the calls that may start now, receivers in turn."""
+        """Return the calls that may start now, projects in turn."""
         calls: list[Call[Item]] = []
-        while self._ready and self.active < self._max_calls:
-            receiver = self._ready.popleft()
+        while receiver := self._ready.take(self._may_call):
             if receiver.failures:
                 receiver.listed = False
                 self._list(receiver)
             else:
                 self._start(receiver, now, calls)
-        while (self._suspects and self._probes < self._max_probes
-               and self.active < self._max_calls):
-            self._start(self._suspects.popleft(), now, calls)
+        while receiver := self._suspects.take(self._may_probe):
+            self._start(receiver, now, calls)
         return calls
 
     def done(self, call: Call[Item], answered: bool | None, now: float,
@@ -161,12 +160,15 @@ class Receivers(Generic[Item]):
         """
         receiver = call.receiver
         receiver.active -= 1
+        receiver.project.active -= 1
+        receiver.project.probes -= call.probe
         self.active -= 1
         self._probes -= call.probe
         excess: list[Item] = []
         if answered:
             receiver.failures = receiver.parked = 0
             receiver.answers += 1
+            receiver.project.answers += 1
             receiver.closed_until = float('-inf')
             receiver.window = min(receiver.window + 1, self._window)
         elif answered is False and call.started >= receiver.failed_at:
@@ -175,13 +177,13 @@ class Receivers(Generic[Item]):
         self._drop_if_idle(receiver, now)
         return excess
 
-    def pause_of(self, key: Hashable, now: float) -> float:
+    def pause_of(self, key: Key, now: float) -> float:
         """Return the seconds after which one more item may come again."""
         receiver = self._receivers.get(key)
         if receiver is None or not receiver.refuses(now):
             return 0.0
         receiver.parked += 1
-        return receiver.opens_in(now) + receiver.parked / PARKED
+        return receiver.opens_in(now) + receiver.parked / turns.PARKED
 
     def closed(self, now: float) -> Closed:
         """Return what a thread needs to know to park items itself."""
@@ -202,6 +204,8 @@ class Receivers(Generic[Item]):
         for receiver in self._receivers.values():
             items.extend(receiver.queue)
             receiver.queue.clear()
+        for project in self._projects.values():
+            project.waiting = 0
         self.waiting = 0
         return items
 
@@ -209,6 +213,26 @@ class Receivers(Generic[Item]):
         """Forget receivers that nobody has called for a while."""
         for receiver in list(self._receivers.values()):
             self._drop_if_idle(receiver, now)
+
+    def _add(self, key: Key, now: float) -> _Receiver[Item]:
+        project = self._projects.get(key[0])
+        if project is None:
+            project = self._projects[key[0]] = turns.Project(now)
+        project.receivers += 1
+        receiver = self._receivers[key] = _Receiver(
+            key, project, now, min(INITIAL, self._window))
+        return receiver
+
+    def _refusal(self, receiver: _Receiver[Item], now: float,
+                 ) -> float | None:
+        if receiver.refuses(now):
+            return self.pause_of(receiver.key, now)
+        project = receiver.project
+        if project.waiting >= max(1, self.room):
+            return project.park(now)
+        if len(receiver.queue) >= max(1, self.room - project.waiting):
+            return receiver.drained_in(now)
+        return None
 
     def _failed(self, receiver: _Receiver[Item], now: float) -> list[Item]:
         # Calls that were under way at the failure do not count: they say
@@ -223,6 +247,7 @@ class Receivers(Generic[Item]):
         excess = list(receiver.queue)
         receiver.queue.clear()
         self.waiting -= len(excess)
+        receiver.project.waiting -= len(excess)
         return excess
 
     def _start(self, receiver: _Receiver[Item], now: float,
@@ -233,10 +258,20 @@ class Receivers(Generic[Item]):
         probe = receiver.failures > 0
         calls.append(Call(receiver.queue.popleft(), receiver, now, probe))
         receiver.active += 1
+        receiver.project.active += 1
+        receiver.project.waiting -= 1
+        receiver.project.probes += probe
         self.active += 1
         self.waiting -= 1
         self._probes += probe
         self._list(receiver)
+
+    def _may_call(self, project: turns.Project) -> bool:
+        return project.active < self._max_calls - self.active
+
+    def _may_probe(self, project: turns.Project) -> bool:
+        return (project.probes < self._max_probes - self._probes
+                and self._may_call(project))
 
     def _may_start(self, receiver: _Receiver[Item]) -> bool:
         if receiver.failures:
@@ -251,7 +286,7 @@ class Receivers(Generic[Item]):
         if (not receiver.listed and receiver.queue
                 and self._may_start(receiver)):
             receiver.listed = True
-            (self._suspects if receiver.failures else self._ready).append(
+            (self._suspects if receiver.failures else self._ready).add(
                 receiver)
 
     def _drop_if_idle(self, receiver: _Receiver[Item], now: float) -> None:
@@ -260,11 +295,14 @@ class Receivers(Generic[Item]):
         if (not receiver.failures
                 or now > max(receiver.closed_until, receiver.failed_at)
                 + MEMORY):
-            self._receivers.pop(receiver.key, None)
+            del self._receivers[receiver.key]
+            receiver.project.receivers -= 1
+            if not receiver.project.receivers:
+                del self._projects[receiver.key[0]]
 
 
 def target_of(project_id: str, action: str,
-              ) -> tuple[Hashable, urllib.parse.SplitResult | None]:
+              ) -> tuple[Key, urllib.parse.SplitResult | None]:
     """Return the receiver that an action calls, and the action if it is one.
 
     A receiver is a host and port as one project uses it.

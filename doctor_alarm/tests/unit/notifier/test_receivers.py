@@ -4,9 +4,11 @@ import hypothesis
 from hypothesis import strategies as st
 
 from doctor_alarm.notifier import receivers
+from doctor_alarm.notifier import turns
 from doctor_alarm.tests import base
 
 
+# A key begins with the project: here its first letter.
 def make(max_calls=100, window=10, max_waiting=1000, pause=lambda n: 2.0 ** n):
     return receivers.Receivers(
         max_calls=max_calls, window=window, max_waiting=max_waiting,
@@ -122,7 +124,7 @@ class ReceiversTest(base.TestCase):
         pauses.append(group.pause_of('a', 1))
 
         self.assertEqual(
-            [2 + n / receivers.PARKED for n in range(1, 5)], pauses)
+            [2 + n / turns.PARKED for n in range(1, 5)], pauses)
 
     def test_few_items_wait_while_a_receiver_is_tried(self):
         group = self.closed_receiver()
@@ -132,7 +134,7 @@ class ReceiversTest(base.TestCase):
 
         self.assertEqual([None] * receivers.TRIED, taken[:-2])
         self.assertTrue(all(
-            pause > receivers.EXCESS[0] for pause in taken[-2:]))
+            pause > turns.EXCESS[0] for pause in taken[-2:]))
         group.done(call, True, 4)
         self.assertIsNone(group.offer('a', 'x', 4))
 
@@ -141,11 +143,11 @@ class ReceiversTest(base.TestCase):
         group.offer('a', 'x', 1)
         closed = group.closed(1)
 
-        self.assertEqual(2 + 2 / receivers.PARKED, closed.pause_of('a'))
+        self.assertEqual(2 + 2 / turns.PARKED, closed.pause_of('a'))
         self.assertIsNone(closed.pause_of('b'))
         group.park(closed)
 
-        self.assertEqual(2 + 3 / receivers.PARKED, group.pause_of('a', 1))
+        self.assertEqual(2 + 3 / turns.PARKED, group.pause_of('a', 1))
         self.assertEqual({}, group.closed(3).receivers)
 
     def test_pauses_grow_until_it_answers(self):
@@ -199,12 +201,14 @@ class ReceiversTest(base.TestCase):
         group = make(max_waiting=10)
         taken = [group.offer('a', i, 0) for i in range(10)]
 
-        self.assertEqual([None] * 5, taken[:5])
-        self.assertEqual([receivers.EXCESS[0]] * 5, taken[5:])
+        # As many as may come to others of its project, and to others.
+        self.assertEqual([None] * 4, taken[:4])
+        self.assertEqual([turns.EXCESS[0]] * 6, taken[4:])
+        self.assertIsNone(group.offer('a2', 0, 0))
         self.assertIsNone(group.offer('b', 0, 0))
 
     def test_the_excess_comes_again_when_the_queue_may_be_empty(self):
-        group = make(max_waiting=20)
+        group = make(max_waiting=30)
         self.offer(group, 'a', 10)
         for now in (1.0, 2.0):
             call, = group.start(now)[:1]
@@ -247,9 +251,59 @@ class ReceiversTest(base.TestCase):
         self.assertEqual(0, group.waiting)
         self.assertEqual([], group.start(0))
 
+    def test_a_crowd_of_receivers_is_one_project(self):
+        group = make(max_calls=100, max_waiting=1000)
+        for i in range(900):
+            group.offer('evil%d' % i, 'evil', 0)
+        group.start(0)
+
+        self.assertEqual(50, group.active)
+        self.assertGreaterEqual(group.room, 500)
+        for project in 'abcd':
+            self.assertIsNone(group.offer(project, project, 1))
+        self.assertEqual(
+            ['a', 'b', 'c', 'd'], [call.item for call in group.start(1)])
+
+    def test_a_receiver_that_failed_waits_for_none_of_another_project(self):
+        group = make(max_calls=100, max_waiting=1000)
+        keys = ['evil%d' % i for i in range(200)] + ['good']
+        for key in keys:
+            self.offer(group, key, 1)
+            call, = group.start(0)
+            group.done(call, False, 0)
+        for key in keys[:-1]:
+            self.offer(group, key, 1)
+        self.assertTrue(all(call.probe for call in group.start(1)))
+
+        self.offer(group, 'good', 1)
+
+        self.assertEqual(['good0'], [call.item for call in group.start(1)])
+        self.assertLess(group.active, 100 // receivers.PROBES)
+
+    def test_what_a_crowd_leaves_comes_back_one_by_one(self):
+        group = make(max_calls=10, max_waiting=100)
+        pauses = [group.offer('evil%d' % i, 'evil', 0) for i in range(1000)]
+        refused = [pause for pause in pauses if pause is not None]
+
+        self.assertEqual(50, group.waiting)
+        self.assertAlmostEqual(
+            turns.EXCESS[0] + 950 / turns.PARKED, refused[-1])
+        self.assertEqual(len(refused), len(set(refused)))
+        # Nothing is remembered of those that were refused.
+        self.assertEqual(50, len(group._receivers))
+
+    def test_projects_are_forgotten_with_their_receivers(self):
+        group = make()
+        self.offer(group, 'a', 1)
+        call, = group.start(0)
+        group.done(call, True, 1)
+
+        self.assertEqual({}, group._projects)
+
     @hypothesis.settings(deadline=None)
     @hypothesis.given(st.lists(st.tuples(
-        st.sampled_from('abc'), st.sampled_from(('offer', 'yes', 'no')))))
+        st.sampled_from(('a', 'a2', 'b')),
+        st.sampled_from(('offer', 'yes', 'no')))))
     def test_nothing_is_lost_and_no_bound_broken(self, moves):
         group = make(max_calls=6, window=3, max_waiting=20)
         inside, calls, now = 0, [], 0.0
@@ -263,6 +317,12 @@ class ReceiversTest(base.TestCase):
             calls += group.start(now)
             self.assertEqual(inside, group.active + group.waiting)
             self.assertEqual(len(calls), group.active)
+            projects = group._projects.values()
+            for total, part in (
+                    (group.active, 'active'), (group.waiting, 'waiting'),
+                    (group._probes, 'probes')):
+                self.assertEqual(total, sum(
+                    getattr(project, part) for project in projects))
             self.assertLessEqual(group.active, 6)
             self.assertLessEqual(group.waiting, 20)
         # Answers let everything out.
@@ -270,6 +330,8 @@ class ReceiversTest(base.TestCase):
             inside -= 1 + len(group.done(calls.pop(), True, now))
             calls += group.start(now)
         self.assertEqual((0, 0), (inside, group.waiting))
+        group.forget(now + 2 * receivers.MEMORY)
+        self.assertEqual({}, group._projects)
 
 
 class TargetTest(base.TestCase):
