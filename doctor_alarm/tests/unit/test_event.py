@@ -63,6 +63,11 @@ class TestBuild(base.TestCase):
             {'state': 'error', 'cause': 'GET http://***@h/ failed'},
             fired.traits)
 
+    def test_traits_have_a_bound(self):
+        build(traits={'a': 'x' * (event.MAX_SIZE - 1)})
+        self.assertRaises(exception.InvalidEvent, build,
+                          traits={'a': 'x' * event.MAX_SIZE})
+
     def test_the_resource_is_the_first_identity(self):
         self.assertEqual('i', build(traits={
             'host': 'h', 'instance_id': 'i'}).resource_id)
