@@ -77,13 +77,13 @@ def comparison(cells):
         for cell in cells],
         ['Aodh', 'alarms', 'Aodh p50', 'p95', 'p99', 'ours p50', 'p95',
          'p99'])
-    print('\nCPU per event in ms, and RSS in MB')
+    print('\nCPU per event in ms, RSS in MB, load average of the machine')
     for kind in ('callbacks', 'drained'):
         table([_cpu_row(cell, name, kind)
                for cell in cells for name in ('aodh', 'doctor_alarm')
                if (cell.get(name) or {}).get(kind)],
-              [kind, 'alarms', 'evaluate', 'notify', 'broker', 'database',
-               'receiver', 'all', 'RSS eval', 'RSS notify'])
+              [kind, 'alarms', 'eval', 'notify', 'broker', 'db', 'recv',
+               'all', 'RSS eval', 'RSS notify', 'load'])
 
 
 def _pair(aodh, ours):
@@ -99,8 +99,9 @@ def _cpu_row(cell, name, kind):
     order = ('evaluator', 'aodh-listener'), ('notifier', 'aodh-notifier'), (
         'rabbitmq',), ('mariadb', 'postgresql'), ('receiver',)
     parts = [sum(cpu.get(key, 0.0) for key in keys) for keys in order]
-    return ['%s %s' % (name, cell['variant']), cell['alarms'], *parts,
-            sum(parts), *memory]
+    who = 'Aodh' if name == 'aodh' else 'ours'
+    return ['%s, %s' % (who, cell['variant']), cell['alarms'], *parts,
+            sum(parts), *memory, figures[kind]['load']]
 
 
 def plot(cells, path):

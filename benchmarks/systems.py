@@ -185,11 +185,15 @@ class System(abc.ABC):
 
 
 class Ours(System):
-    """Evaluator and notifier."""
+    """Evaluator and notifier; several of them share the broker."""
 
     name = 'doctor_alarm'
-    topic, exchange = 'alarm.ours', 'ceilometer'
+    exchange = 'ceilometer'
     parts = ('evaluator', 'notifier')
+
+    def __init__(self, servers, directory, number=0):
+        super().__init__(servers, directory)
+        self.topic = 'alarm.ours%d' % number
 
     def store(self, alarms, url):
         self.storage = storage.Storage(self.url)
@@ -204,7 +208,9 @@ class Ours(System):
 
     def _options(self, variant):
         return '\n'.join((
-            '[evaluator]', 'ceilometer_topic = ' + self.topic))
+            '[evaluator]', 'ceilometer_topic = ' + self.topic,
+            'event_topic = %s.event' % self.topic,
+            '[notifier]', 'wakeup_topic = %s.wakeup' % self.topic))
 
     def drop(self):
         self.storage.cleanUp()
