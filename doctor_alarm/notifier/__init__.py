@@ -6,9 +6,11 @@ The way of a delivery, in the order of the modules::
     service     the bus: a wake-up arrives
     dispatcher  the thread in which the loop runs; takes wake-ups
     lanes       the loop: load -> wait for a turn -> attempt -> commit -> next
+    sweeper     when to look for lanes that nobody works on
     receivers   who may be called now
     turns       projects one after the other, then the receivers of each
     plugins     the call, by the scheme of the URL
     retry       what an outcome means for delivery and lane
     ledger      the database side: load, commit in groups, sweep
+    threads     in which the ledger works
 """

@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
-from concurrent import futures
-import contextlib
 import dataclasses
-import heapq
 import logging
 import time
 from typing import Any
@@ -24,10 +20,13 @@ from typing import TypeVar
 from oslo_config import cfg
 import sqlalchemy as sa
 
+from doctor_alarm.db import api as db_api
 from doctor_alarm.notifier import attempt as attempt_mod
 from doctor_alarm.notifier import ledger as ledger_mod
 from doctor_alarm.notifier import receivers as receivers_mod
 from doctor_alarm.notifier import retry
+from doctor_alarm.notifier import sweeper
+from doctor_alarm.notifier import threads
 from doctor_alarm.objects import lane as lane_obj
 
 LOG = logging.getLogger(__name__)
@@ -37,12 +36,9 @@ BATCH = 500
 #: Lanes that are swept, or given back, together at most: wake-ups and
 #: outcomes wait for them.
 SWEPT = 100
-#: Seconds by which a sweep comes after the time for which it was asked.
-LATE = 0.005
-#: Sweeps that are asked for; more retries than that wait for the interval.
-ALARMS = 1000
-#: Seconds between two sweeps at least, unless the first one found too many.
-GAP = 0.05
+#: Seconds that a database which does not answer may take at the end, beside
+#: the calls that are under way.
+HANGS = 10.0
 
 T = TypeVar('T')
 
@@ -68,7 +64,6 @@ class Lanes:
     def __init__(self, conf: cfg.ConfigOpts, ledger: ledger_mod.Ledger,
                  attempts: attempt_mod.Attempts) -> None:
         self._timeout = conf.notifier.timeout
-        self._interval = conf.notifier.sweep_interval
         self._ledger = ledger
         self._attempts = attempts
         self._policy = retry.Policy(conf)
@@ -85,14 +80,14 @@ class Lanes:
         self._steps: collections.deque[ledger_mod.Step] = collections.deque()
         self._excess: collections.deque[ledger_mod.Step] = collections.deque()
         self._calls: set[asyncio.Task[None]] = set()
-        self._alarms: list[float] = []
+        self._sweeper = sweeper.Sweeper(
+            conf.notifier.sweep_interval, self._sweep,
+            self._receivers.forget)
         self._stopping = False
         self._to_load = asyncio.Event()
         self._to_commit = asyncio.Event()
-        self._to_sweep = asyncio.Event()
-        # One thread each: what arrives meanwhile is the next group.
-        self._reader = futures.ThreadPoolExecutor(1, 'notifier-load')
-        self._writer = futures.ThreadPoolExecutor(1, 'notifier-commit')
+        self._reader = threads.Worker('notifier-load')
+        self._writer = threads.Worker('notifier-commit')
 
     def wake(self, leases: Iterable[lane_obj.Lease]) -> None:
         """Take leases over."""
@@ -102,7 +97,7 @@ class Lanes:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; then finish what is under way."""
         tasks = [asyncio.create_task(work()) for work in (
-            self._load_always, self._commit_always, self._sweep_always)]
+            self._load_always, self._commit_always, self._sweeper.run)]
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait(
@@ -114,10 +109,30 @@ class Lanes:
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
         self._stopping = True
         self._ledger.stopping()
-        loader, committer, sweeper = tasks
+        try:
+            async with asyncio.timeout(self._timeout + HANGS):
+                await self._drain(*tasks)
+        except TimeoutError:
+            # Their leases end, and others go on with them.
+            LOG.error('The database does not answer: what is under way is '
+                      'left to other notifiers, and comes a second time')
+        left = [task for task in (*tasks, *self._calls) if not task.done()]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+        self._reader.stop()
+        self._writer.stop()
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
+
+    async def _drain(self, loader: asyncio.Task[None],
+                     committer: asyncio.Task[None],
+                     sweep: asyncio.Task[None]) -> None:
         self._to_load.set()
-        self._to_sweep.set()
-        await asyncio.wait([loader, sweeper])
+        self._sweeper.stop()
+        await asyncio.wait([loader, sweep])
         for lane in self._receivers.clear():
             self._give_back(lane, 0)
         for lease in ledger_mod.distinct(self._inbox).values():
@@ -127,10 +142,6 @@ class Lanes:
             await asyncio.wait(self._calls)
         self._to_commit.set()
         await asyncio.wait([committer])
-        self._reader.shutdown(wait=False)
-        self._writer.shutdown(wait=False)
-        for task in tasks:
-            task.result()
 
     # Loading
 
@@ -147,8 +158,8 @@ class Lanes:
         ended: set[str] = set()
         self._loads.append(ended)
         try:
-            found = await self._in_thread(
-                self._reader, self._ledger.load, list(batch.values()))
+            found = await self._reader.run(
+                self._ledger.load, list(batch.values()))
         except Exception:
             # The leases end, and the sweep finds the lanes.
             LOG.exception('Could not load %d lanes', len(batch))
@@ -275,18 +286,19 @@ class Lanes:
 
     async def _commit_batch(self, steps: Sequence[ledger_mod.Step]) -> None:
         try:
-            committed = await self._in_thread(
-                self._writer, self._ledger.commit, steps)
-        except Exception:
-            if len(steps) > 1:
+            committed = await self._writer.run(
+                self._ledger.commit, steps)
+        except Exception as exc:
+            if len(steps) > 1 and not db_api.is_transient(exc):
                 # One of them is the culprit, the others need not suffer.
                 middle = len(steps) // 2
                 await self._commit_batch(steps[:middle])
                 await self._commit_batch(steps[middle:])
                 return
-            LOG.exception('Could not store the outcome of lane %s',
-                          steps[0].lane_id)
-            self._left(steps[0])
+            LOG.exception('Could not store the outcome of %d lanes, first %s',
+                          len(steps), steps[0].lane_id)
+            for step in steps:
+                self._left(step)
             return
         for step, ours in zip(steps, committed.ours, strict=True):
             if ours:
@@ -299,7 +311,7 @@ class Lanes:
         if lane is not None and lane.lease.token == step.token:
             self._forget(lane)
         if step.pause is not None:
-            self._sweep_in(step.pause)
+            self._sweeper.ask(step.pause)
 
     def _go_on(self, step: ledger_mod.Step,
                committed: ledger_mod.Committed) -> None:
@@ -324,35 +336,6 @@ class Lanes:
 
     # Sweeping
 
-    def _sweep_in(self, seconds: float) -> None:
-        at = time.monotonic() + seconds + LATE
-        if seconds < self._interval * 20 and len(self._alarms) < ALARMS:
-            heapq.heappush(self._alarms, at)
-            if self._alarms[0] == at:
-                self._to_sweep.set()
-
-    async def _sweep_always(self) -> None:
-        regular = earliest = time.monotonic()
-        while not self._stopping:
-            now = time.monotonic()
-            next_at = max(earliest, min([regular, *self._alarms[:1]]))
-            if now < next_at:
-                await self._sleep(next_at - now)
-                continue
-            while self._alarms and self._alarms[0] <= now:
-                heapq.heappop(self._alarms)
-            if not await self._sweep():
-                earliest = time.monotonic() + GAP
-                if now >= regular:
-                    self._receivers.forget(now)
-                    regular = time.monotonic() + self._interval
-
-    async def _sleep(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._to_sweep.wait()
-        self._to_sweep.clear()
-
     async def _sweep(self) -> bool:
         """Take lanes that are due; return whether there may be more."""
         limit = min(SWEPT, self._receivers.room)
@@ -360,8 +343,8 @@ class Lanes:
             return False
         closed = self._receivers.closed(time.monotonic())
         try:
-            leases, count = await self._in_thread(
-                self._reader, self._ledger.sweep, limit, closed)
+            leases, count = await self._reader.run(
+                self._ledger.sweep, limit, closed)
         except Exception:
             LOG.exception('Could not sweep')
             return False
@@ -370,16 +353,6 @@ class Lanes:
             # In turn with what is woken: both need the same thread.
             await self._load(leases)
         return count == limit
-
-    @staticmethod
-    async def _in_thread(pool: futures.Executor, work: Callable[..., T],
-                         *args: object) -> T:
-        try:
-            future = pool.submit(work, *args)
-        except RuntimeError:
-            # The interpreter is about to end, without having stopped us.
-            raise asyncio.CancelledError from None
-        return await asyncio.wrap_future(future)
 
 
 def _committed_at(row: sa.Row[Any], lease: lane_obj.Lease) -> int | None:

@@ -14,6 +14,7 @@ from doctor_alarm import messaging
 from doctor_alarm.tests import base
 from doctor_alarm.tests import outbox
 from doctor_alarm.tests import receiver
+from doctor_alarm.tests.services import mariadb
 from doctor_alarm.tests.services import process
 from doctor_alarm.tests.services import rabbitmq
 from doctor_alarm.tests import storage
@@ -34,12 +35,15 @@ sweep_interval = 60
 """
 
 
-class NotifierProcessTest(base.TestCase):
+class Processes(base.TestCase):
+
+    def database_url(self):
+        return None
 
     def setUp(self):
         super().setUp()
         self.bus = self.useFixture(rabbitmq.VirtualHost())
-        self.storage = self.useFixture(storage.Storage())
+        self.storage = self.useFixture(storage.Storage(self.database_url()))
         self.outbox = outbox.Outbox(self.storage.db)
         self.hook = self.useFixture(receiver.Receiver())
         self.storage.conf.set_override('transport_url', self.bus.url)
@@ -73,6 +77,12 @@ class NotifierProcessTest(base.TestCase):
         return [self.outbox.lane('%s%d' % (self.hook.url, i))
                 for i in range(count)]
 
+    def send(self, *lanes):
+        self.hints.publish(self.outbox.fire(*lanes))
+
+
+class NotifierProcessTest(Processes):
+
     def test_wake_ups_are_delivered(self):
         self.start()
 
@@ -82,9 +92,6 @@ class NotifierProcessTest(base.TestCase):
         self.assertEqual({'delivered'}, set(self.outbox.statuses()))
         self.assertIn('doctor_alarm_deliveries_total{outcome="delivered"',
                       self.metrics_page())
-
-    def send(self, *lanes):
-        self.hints.publish(self.outbox.fire(*lanes))
 
     def metrics_page(self):
         with urllib.request.urlopen('http://127.0.0.1:%d/metrics'
@@ -133,3 +140,24 @@ class NotifierProcessTest(base.TestCase):
             self.metrics += 1
 
             self.assertIn('doctor_alarm_stage_seconds', self.metrics_page())
+
+
+class HangingDatabaseTest(Processes):
+
+    def database_url(self):
+        self.database = self.useFixture(mariadb.Database())
+        return self.database.url
+
+    def test_sigterm_ends_it_all_the_same(self):
+        self.hook.hang()
+        self.start()
+        self.send(*self.lanes(10))
+        self.wait_until(lambda: self.hook._server._open)
+
+        self.database.server.hang()
+        self.addCleanup(self.database.server.go_on)
+        self.child.send_signal(signal.SIGTERM)
+        self.hook.release()
+
+        self.assertEqual(0, self.child.wait(20), self.output())
+        self.assertIn('The database does not answer', self.output())

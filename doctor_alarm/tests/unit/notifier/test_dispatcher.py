@@ -601,6 +601,15 @@ class Outage:
         self._db = db
         self.away = threading.Event()
         self.failures = 0
+        self._hangs = None
+
+    def hang(self):
+        """Do not even refuse, until :meth:`release`."""
+        self._hangs = threading.Event()
+        self.away.set()
+
+    def release(self):
+        self._hangs.set()
 
     def __getattr__(self, name):
         return getattr(self._db, name)
@@ -620,6 +629,8 @@ class Outage:
     def _check(self):
         if self.away.is_set():
             self.failures += 1
+            if self._hangs:
+                self._hangs.wait()
             raise db_exc.DBConnectionError()
 
 
@@ -711,6 +722,48 @@ class DatabaseTest(dispatching.DispatcherTests, base.TestCase):
         given.stop(10)
 
         self.assertFalse(given._thread.is_alive())
+
+
+    def test_stops_although_the_database_hangs(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.lanes.HANGS', 0.0))
+        outage = Outage(self.db)
+        given = self.a_dispatcher(db=outage)
+        self.plugin.hold('r1')
+        given.wake(self.outbox.fire(*(self.lane() for _ in range(4))))
+        self.wait_until(lambda: self.plugin.running == 4)
+        outage.hang()
+        self.addCleanup(outage.release)
+        self.plugin.release('r1')
+        self.wait_until(lambda: outage.failures)
+
+        given.stop(10)
+
+        self.assertFalse(given._thread.is_alive())
+        self.assertIn('does not answer', self.logged.output)
+        # Nothing that keeps the process.
+        self.assertEqual([], [
+            thread for thread in threading.enumerate()
+            if thread.name.startswith('notifier') and not thread.daemon])
+
+    def test_outcomes_are_not_tried_one_by_one_at_the_end(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.ledger.PATIENCE', 0.0))
+        outage = Outage(self.db)
+        lanes = [self.lane() for _ in range(4)]
+        given = self.a_dispatcher(db=outage)
+        self.plugin.hold('r1')
+        given.wake(self.outbox.fire(*lanes))
+        self.wait_until(lambda: self.plugin.running == 4)
+        stopper = threading.Thread(target=given.stop)
+        stopper.start()
+        self.wait_until(lambda: given._lanes._stopping)
+        outage.away.set()
+        self.plugin.release('r1')
+        stopper.join(10)
+
+        self.assertFalse(stopper.is_alive())
+        self.assertLessEqual(outage.failures, len(lanes))
 
 
 class HintTest(dispatching.DispatcherTests, base.TestCase):
