@@ -126,20 +126,33 @@ class QueueDeadLetters:
         with self._browse() as messages:
             for message in messages:
                 letter = _letter(message)
-                if letter.id != letter_id:
-                    continue
-                producer = kombu.Producer(message.channel)
-                body = message.body
-                if message.headers.get('doctor-alarm'):
-                    body = json.dumps(_envelope(letter.body))
-                producer.publish(
-                    body, routing_key=letter.source, exchange='',
-                    content_type=message.content_type,
-                    content_encoding=message.content_encoding,
-                    delivery_mode=2, mandatory=True)
-                message.ack()
-                return letter
+                if letter.id == letter_id:
+                    _send_back(message, letter)
+                    message.ack()
+                    return letter
         raise exception.NotFound(what='Dead letter', id=letter_id)
+
+    def delete_queue(self, name: str, with_messages: bool = False) -> int:
+        """Delete a queue that nobody reads; return how many messages it had.
+
+        :raises NotFound: there is none of this name
+        :raises Invalid: somebody reads it, or it has messages
+        """
+        try:
+            with self._channel() as channel:
+                found = channel.queue_declare(name, passive=True)
+                if found.consumer_count:
+                    raise exception.Invalid('Queue %s is read by %d' % (
+                        name, found.consumer_count))
+                if found.message_count and not with_messages:
+                    raise exception.Invalid(
+                        'Queue %s has %d messages; say --with-messages to '
+                        'delete them too' % (name, found.message_count))
+                # NOTE: if_unused is refused for quorum queues.
+                channel.queue_delete(name)
+                return int(found.message_count)
+        except amqp.NotFound:
+            raise exception.NotFound(what='Queue', id=name) from None
 
     @contextlib.contextmanager
     def _channel(self) -> Iterator[Any]:
@@ -213,6 +226,23 @@ def _letter(message: Any) -> Letter:
         message_id='', source=death.get('queue', ''),
         reason='refused by the listener (%s)' % death.get('reason', '?'),
         body=raw.decode('utf-8', 'backslashreplace'), created_at=0)
+
+
+def _send_back(message: Any, letter: Letter) -> None:
+    returned: list[Any] = []
+    body = message.body
+    if message.headers.get('doctor-alarm'):
+        body = json.dumps(_envelope(letter.body))
+    kombu.Producer(
+        message.channel, on_return=lambda *args: returned.append(args),
+    ).publish(
+        body, routing_key=letter.source, exchange='',
+        content_type=message.content_type,
+        content_encoding=message.content_encoding, delivery_mode=2,
+        mandatory=True)
+    if returned:
+        raise exception.Invalid(
+            'There is no queue %s to send it to; it stays' % letter.source)
 
 
 def _envelope(message: Any) -> dict[str, str]:

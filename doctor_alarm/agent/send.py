@@ -131,12 +131,13 @@ class Api:
 
         :raises Invalid: it is neither
         """
-        if isinstance(body, Mapping) and 'payload' in body:
-            self.send('', dict(body))
-        elif isinstance(body, list):
+        payload = body.get('payload') if isinstance(body, Mapping) else None
+        if isinstance(payload, list):
             now = timeutils.utcnow(with_timezone=True)
             self.post([event_mod.Event.from_wire(doc, received=now)
-                       for doc in body])
+                       for doc in payload])
+        elif isinstance(payload, Mapping):
+            self.send('', dict(body))
         else:
             raise exception.Invalid('It is neither events nor a notification')
 

@@ -143,6 +143,14 @@ def letter_replay(conf: cfg.ConfigOpts) -> None:
     print('sent to %s' % letter.source)
 
 
+def queue_delete(conf: cfg.ConfigOpts) -> None:
+    """Delete a queue that nobody reads any more, as of a removed sink."""
+    count = dead_letter.QueueDeadLetters(
+        messaging.get_own_transport(conf)).delete_queue(
+            conf.command.name, conf.command.with_messages)
+    print('deleted, with %d messages' % count)
+
+
 def _letters(conf: cfg.ConfigOpts) -> Any:
     if conf.state_path or not conf.transport_url:
         return dead_letter_obj.TableDeadLetters(db_api.Database(conf))
@@ -189,6 +197,11 @@ def _add_commands(nouns: Any) -> None:
     again = _verb(letters, 'replay', letter_replay)
     again.add_argument('id')
     again.add_argument('--url', help='API of a service without a broker')
+    deletion = _verb(_noun(nouns, 'queue', 'queues of the broker'),
+                     'delete', queue_delete)
+    deletion.add_argument('name')
+    deletion.add_argument('--with-messages', action='store_true', help=(
+        'also if it has messages: they are lost'))
 
 
 def _noun(nouns: Any, name: str, meaning: str) -> Any:

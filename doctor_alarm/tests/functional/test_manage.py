@@ -239,10 +239,10 @@ class ApiTest(Managed, test_clients.ServedTestCase):
 
     def test_a_dead_letter_is_played_again(self):
         letters = dead_letter_obj.TableDeadLetters(self.db)
-        letters.put('because', 'm1', 'standalone', [{
+        letters.put('because', 'm1', 'standalone', {'payload': [{
             'message_id': 'm1', 'event_type': 'a', 'traits': [
                 ['instance_id', 1, 'vm1']], 'project_id': 'p1',
-            'generated': '2026-11-20T10:00:00'}])
+            'generated': '2026-11-20T10:00:00'}]})
         letter, = letters.list()
 
         self.assertIn('--url', self.run_command(

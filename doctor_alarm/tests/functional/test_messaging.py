@@ -206,6 +206,22 @@ class TestDeadLetters(BusTests):
         self.assertRaises(exception.NotFound, self.letters.show, 'no')
         self.assertRaises(exception.NotFound, self.letters.replay, 'no')
 
+    def test_without_its_queue_a_letter_stays(self):
+        self.letters.put('why', 'm1', 'gone.sample', {})
+        letter, = self.letters.list()
+        self.assertRaises(exception.Invalid, self.letters.replay, letter.id)
+        self.assertEqual([letter.id], [x.id for x in self.letters.list()])
+
+    def test_a_queue_that_nobody_reads_is_deleted(self):
+        server = self.listen(self.own())
+        name = TOPIC + '.sample'
+        self.assertRaises(exception.Invalid, self.letters.delete_queue, name)
+        self.end(server)
+        self.publish(1)
+        self.assertRaises(exception.Invalid, self.letters.delete_queue, name)
+        self.assertEqual(1, self.letters.delete_queue(name, True))
+        self.assertRaises(exception.NotFound, self.letters.delete_queue, name)
+
     def test_a_refused_letter_is_replayed_as_it_was(self):
         self.listen(self.own())
         self.raw_publish(b'{not json')

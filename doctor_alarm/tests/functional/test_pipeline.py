@@ -13,9 +13,9 @@ class TestPipeline(scenario.Story):
         alarm = self.given_alarm('vm1')
 
         self.when('vm1', 'error')
-        raised, = self.expect(alarm, 'alarm')
+        raised, = self.expect(alarm, 'alarm', within=10)
         self.when('vm1', 'active')
-        _, cleared = self.expect(alarm, 'alarm', 'ok')
+        _, cleared = self.expect(alarm, 'alarm', 'ok', within=10)
 
         # then: the body is Aodh's, and ours beside it
         self.assertEqual('vm down', raised['alarm_name'])
@@ -95,3 +95,38 @@ class TestPipeline(scenario.Story):
         for name in self.parts:
             self.assertEqual(0, self.cloud.stop(name), name)
             self.assertNotIn('Traceback', self.cloud.log(name))
+
+
+class TestCeilometer(scenario.Story):
+    """A Ceilometer in front, with its own settings of the queues."""
+
+    query = '?rabbit_quorum_queue=true'
+    extra = '[evaluator]\nceilometer_url = %(bus)s' + query
+
+    def publish(self, message_id):
+        self.cloud.notifier(
+            'ceilometer', 'alarm.all', 'telemetry', self.query,
+        ).sample({}, 'event', [{
+            'message_id': message_id, 'event_type': 'compute.instance.update',
+            'generated': '2036-11-20T12:00:00.000001', 'raw': {},
+            'message_signature': '', 'traits': [
+                ['instance_id', 1, 'vm1'], ['state', 1, 'error'],
+                ['tenant_id', 1, 'p1']]}])
+
+    def test_quorum_queues(self):
+        alarm = self.given_alarm('vm1')
+        self.publish('m1')
+        self.expect(alarm, 'alarm', within=10)
+
+
+class TestNoCeilometer(scenario.Story):
+
+    extra = '[evaluator]\nceilometer_topic =\n'
+
+    def test_the_topic_is_left_alone(self):
+        alarm = self.given_alarm('vm1')
+        self.cloud.notifier('ceilometer', 'alarm.all', 'telemetry').sample(
+            {}, 'event', [])
+        self.when('vm1', 'error')
+        self.expect(alarm, 'alarm')
+        self.assertEqual(1, self.cloud.waiting('alarm.all.sample'))
