@@ -9,6 +9,7 @@ The way of a delivery, in the order of the modules::
     sweeper     when to look for lanes that nobody works on
     receivers   who may be called now
     turns       projects one after the other, then the receivers of each
+    bodies      of the events, when they are about to be sent
     plugins     the call, by the scheme of the URL
     retry       what an outcome means for delivery and lane
     ledger      the database side: load, commit in groups, sweep

@@ -41,6 +41,11 @@ class Waiting:
         """Its number in the lane."""
         return int(self.row.sequence)
 
+    @property
+    def message_id(self) -> str:
+        """The event that it is about."""
+        return str(self.row.message_id)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Done:
@@ -76,13 +81,17 @@ class Attempts:
         self._plugins = plugins
         self._told: set[tuple[str, type]] = set()
 
-    async def make(self, waiting: Waiting) -> Done:
-        """Attempt a delivery once."""
+    async def make(self, waiting: Waiting, body: str | None) -> Done:
+        """Attempt a delivery once.
+
+        :param body: of its event; None if that was purged
+        """
         fired_at = _now()
-        scheme, outcome = await self._outcome(waiting)
+        scheme, outcome = await self._outcome(waiting, body)
         return Done(waiting, scheme, outcome, fired_at, _now())
 
-    async def _outcome(self, waiting: Waiting) -> tuple[str, base.Outcome]:
+    async def _outcome(self, waiting: Waiting, body: str | None,
+                       ) -> tuple[str, base.Outcome]:
         action = waiting.action
         if action is None:
             return '', base.Outcome.rejected('the action is not a URL')
@@ -91,7 +100,7 @@ class Attempts:
             return '', base.Outcome.rejected(
                 'no notifier plugin for scheme %.20r' % action.scheme)
         return action.scheme, await self._call(
-            plugin, _delivery(waiting.row, action), action.scheme)
+            plugin, _delivery(waiting.row, action, body), action.scheme)
 
     async def _call(self, plugin: base.Notifier, delivery: base.Delivery,
                     scheme: str) -> base.Outcome:
@@ -128,8 +137,8 @@ class Attempts:
                   decision.error or '')
 
 
-def _delivery(row: sa.Row[Any],
-              action: urllib.parse.SplitResult) -> base.Delivery:
+def _delivery(row: sa.Row[Any], action: urllib.parse.SplitResult,
+              body: str | None) -> base.Delivery:
     return base.Delivery(
         id=row.id, lane_id=row.lane_id, sequence=row.sequence, action=action,
         project_id=row.project_id, alarm_id=row.alarm_id,
@@ -137,7 +146,7 @@ def _delivery(row: sa.Row[Any],
         previous=row.previous, current=row.current, reason=row.reason,
         resource_id=row.resource_id, message_id=row.message_id,
         # It may have been purged before an old delivery had its turn.
-        event_json=row.body or json.dumps({'message_id': row.message_id}),
+        event_json=body or json.dumps({'message_id': row.message_id}),
         attempts=row.attempts, created_at=row.created_at,
         notified_at=row.notified_at, transformed_at=row.transformed_at,
         evaluated_at=row.evaluated_at)

@@ -22,7 +22,7 @@ from doctor_alarm.objects import lane as lane_obj
 
 LOG = logging.getLogger(__name__)
 
-#: Leases that wait to be taken into the loop; more are left to the sweep.
+#: Leases that wait to be looked at; more are left to the sweep.
 BACKLOG = 100000
 
 
@@ -76,7 +76,8 @@ class Dispatcher:
         """
         leases = _leases(hint)
         with self._lock:
-            if self._backlog + len(leases) > BACKLOG:
+            waiting = self._backlog + self._lanes.backlog
+            if waiting + len(leases) > BACKLOG:
                 LOG.debug('%d lanes are left to the sweep', len(leases))
                 return
             self._backlog += len(leases)
@@ -98,7 +99,7 @@ class Dispatcher:
     def _take(self, leases: list[lane_obj.Lease]) -> None:
         with self._lock:
             self._backlog -= len(leases)
-        self._lanes.wake(leases)
+            self._lanes.wake(leases)
 
     def _run(self) -> None:
         loop = self._loop

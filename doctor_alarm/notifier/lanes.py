@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
 from doctor_alarm.notifier import attempt as attempt_mod
+from doctor_alarm.notifier import bodies as bodies_mod
 from doctor_alarm.notifier import ledger as ledger_mod
 from doctor_alarm.notifier import receivers as receivers_mod
 from doctor_alarm.notifier import retry
@@ -66,6 +67,7 @@ class Lanes:
         self._timeout = conf.notifier.timeout
         self._ledger = ledger
         self._attempts = attempts
+        self._bodies = bodies_mod.Bodies(ledger.bodies)
         self._policy = retry.Policy(conf)
         self._receivers: receivers_mod.Receivers[Lane] = (
             receivers_mod.Receivers(
@@ -88,6 +90,11 @@ class Lanes:
         self._to_commit = asyncio.Event()
         self._reader = threads.Worker('notifier-load')
         self._writer = threads.Worker('notifier-commit')
+
+    @property
+    def backlog(self) -> int:
+        """Leases that are not looked at yet; from any thread."""
+        return len(self._inbox)
 
     def wake(self, leases: Iterable[lane_obj.Lease]) -> None:
         """Take leases over."""
@@ -123,6 +130,7 @@ class Lanes:
             await asyncio.wait(left)
         self._reader.stop()
         self._writer.stop()
+        await self._bodies.stop()
         for task in tasks:
             if not task.cancelled():
                 task.result()
@@ -158,8 +166,9 @@ class Lanes:
         ended: set[str] = set()
         self._loads.append(ended)
         try:
-            found = await self._reader.run(
-                self._ledger.load, list(batch.values()))
+            found, bodies = await self._reader.run(
+                self._ledger.load, list(batch.values()), self._bodies)
+            self._bodies.keep(bodies)
         except Exception:
             # The leases end, and the sweep finds the lanes.
             LOG.exception('Could not load %d lanes', len(batch))
@@ -231,20 +240,25 @@ class Lanes:
         lane = call.item
         answered = None
         try:
-            answered = await self._attempt(lane)
+            answered = await self._attempt(
+                lane, await self._bodies.get(lane.waiting[0].message_id))
+        except Exception:
+            # The lease ends, and the sweep finds the lane.
+            LOG.exception('Could not attempt lane %s', lane.lease.lane_id)
+            self._forget(lane)
         finally:
             for other in self._receivers.done(
                     call, answered, time.monotonic()):
                 self._give_back(other, self._pause_of(other))
             self._start_calls()
 
-    async def _attempt(self, lane: Lane) -> bool | None:
+    async def _attempt(self, lane: Lane, body: str | None) -> bool | None:
         if lane.stale or lane.ends - time.monotonic() < self._timeout:
             # Somebody else may begin before we would have ended.
             self._forget(lane)
             return None
         waiting = lane.waiting.popleft()
-        done = await self._attempts.make(waiting)
+        done = await self._attempts.make(waiting, body)
         failures = lane.failures + 1
         decision = self._policy.decide(done.outcome, failures, done.age)
         self._attempts.note(done, decision)

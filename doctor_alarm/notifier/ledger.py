@@ -6,6 +6,8 @@ The functions block; the loop calls them in threads.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Container
 from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
@@ -28,6 +30,11 @@ LOG = logging.getLogger(__name__)
 
 #: Deliveries of one lane that are read at once.
 AHEAD = 10
+#: Characters of the deliveries of one lane that are kept, beside the first.
+AHEAD_SIZE = 4096
+#: Bodies of events that are read with the deliveries; the rest is read when
+#: it is sent.
+BODIES = 100
 #: Seconds between attempts of a transaction, first and last.
 PAUSE = (0.02, 1.0)
 #: Seconds without a sweep after the database was away, so that every
@@ -38,6 +45,7 @@ GRACE = 3.0
 PATIENCE = 5.0
 
 T = TypeVar('T')
+Bodies = dict[str, str]
 
 
 @dataclasses.dataclass(slots=True)
@@ -98,9 +106,18 @@ class Ledger:
         """Do not wait for long any more for a database that is away."""
         self._give_up_at = time.monotonic() + PATIENCE
 
-    def load(self, leases: Sequence[lane_obj.Lease]) -> list[Loaded]:
-        """Read what waits in lanes, in one query; leave out the lost ones."""
-        return self._retried('load', lambda: self._load(leases))
+    def load(self, leases: Sequence[lane_obj.Lease],
+             known: Container[str] = ()) -> tuple[list[Loaded], Bodies]:
+        """Read what waits in lanes; leave out the lost ones.
+
+        :param known: ids of events whose bodies are not needed
+        :returns: the lanes, and the bodies of the events that come first
+        """
+        return self._retried('load', lambda: self._load(leases, known))
+
+    def bodies(self, message_ids: Collection[str]) -> Bodies:
+        """Read bodies of events."""
+        return self._retried('load', lambda: self._bodies(message_ids))
 
     def commit(self, steps: Sequence[Step]) -> Committed:
         """Store what has happened, in one transaction.
@@ -126,19 +143,28 @@ class Ledger:
             self._note_trouble('sweep', exc)
             return [], 0
 
-    def _load(self, leases: Sequence[lane_obj.Lease]) -> list[Loaded]:
+    def _load(self, leases: Sequence[lane_obj.Lease],
+              known: Container[str]) -> tuple[list[Loaded], Bodies]:
         offset = time.monotonic() - self._db.now() / 1e6
         soonest = time.monotonic() + self._timeout
         alive = {lease.lane_id: lease for lease in leases
                  if lease.until / 1e6 + offset > soonest}
         if not alive:
-            return []
+            return [], {}
         with self._db.reader() as conn:
             found = delivery_obj.waiting(
                 conn, self._db.dialect, alive.values(), AHEAD)
+            wanted = _first_events(found.values(), known)
+            bodies = delivery_obj.bodies(
+                conn, self._db.dialect, wanted) if wanted else {}
         return [
-            Loaded(alive[lane_id], alive[lane_id].until / 1e6 + offset, rows)
-            for lane_id, rows in found.items()]
+            Loaded(alive[lane_id], alive[lane_id].until / 1e6 + offset,
+                   _ahead(rows))
+            for lane_id, rows in found.items()], bodies
+
+    def _bodies(self, message_ids: Collection[str]) -> Bodies:
+        with self._db.reader() as conn:
+            return delivery_obj.bodies(conn, self._db.dialect, message_ids)
 
     def _commit(self, steps: Sequence[Step]) -> Committed:
         dialect = self._db.dialect
@@ -203,6 +229,26 @@ class Ledger:
             LOG.warning('The database does not take the %s of deliveries, '
                         'trying on: %s', what, type(exc).__name__)
         self._trouble_until = time.monotonic() + GRACE
+
+
+def _first_events(lanes: Iterable[list[sa.Row[Any]]],
+                  known: Container[str]) -> list[str]:
+    # In the order in which they will be sent.
+    ids = dict.fromkeys(
+        row.message_id for rows in itertools.zip_longest(*lanes)
+        for row in rows if row is not None and row.id is not None)
+    return list(itertools.islice((i for i in ids if i not in known), BODIES))
+
+
+def _ahead(rows: list[sa.Row[Any]]) -> list[sa.Row[Any]]:
+    # What is left out is read when the rest was sent. If there is none at
+    # all, one row says where the lane stands.
+    there = [row for row in rows if row.id is not None]
+    sizes = itertools.accumulate(
+        len(row.reason) + len(row.alarm_name) + len(row.resource_id)
+        for row in there)
+    return [row for row, size in zip(there, sizes, strict=True)
+            if row is there[0] or size <= AHEAD_SIZE] or rows[:1]
 
 
 def _state(step: Step, row: sa.Row[Any], now: int,

@@ -43,6 +43,8 @@ def waiting(conn: sa.Connection, dialect: str,
             ) -> dict[str, list[sa.Row[Any]]]:
     """Return the first deliveries of lanes whose lease is still in force.
 
+    The bodies of their events are read when they are sent (:func:`bodies`).
+
     :returns: by lane, at most ``limit`` rows in the order of ``sequence``.
         Where deliveries are missing there are rows without ``id``, at least
         one for each lane.
@@ -57,6 +59,13 @@ def waiting(conn: sa.Connection, dialect: str,
         # The database would do it in a temporary table.
         many.sort(key=lambda row: row.sequence or 0)
     return found
+
+
+def bodies(conn: sa.Connection, dialect: str, message_ids: Iterable[str],
+           ) -> dict[str, str]:
+    """Return the bodies of events that are still there, by message id."""
+    return {row.message_id: row.body for row in conn.execute(
+        _bodies(dialect), {'v': rows.values((i,) for i in message_ids)})}
 
 
 def store(conn: sa.Connection, dialect: str,
@@ -75,7 +84,7 @@ def store(conn: sa.Connection, dialect: str,
 
 @functools.cache
 def _waiting(dialect: str) -> sa.Select[Any]:
-    lane, delivery, event = models.lane, models.delivery, models.event
+    lane, delivery = models.lane, models.delivery
     leased = rows.table(dialect, {'id': 'id', 'token': 'id'})
     ahead = rows.table(dialect, {'step': 'int'}, 'ahead')
     # Each sequence number is looked up by itself: a range that depends on
@@ -90,8 +99,7 @@ def _waiting(dialect: str) -> sa.Select[Any]:
         # PostgreSQL would use the index for the lane alone.
         delivery.c.sequence >= lane.c.head,
         delivery.c.sequence < lane.c.head + sa.bindparam('n'),
-        delivery.c.status == PENDING,
-    )).outerjoin(event, event.c.message_id == delivery.c.message_id)
+        delivery.c.status == PENDING))
     return sa.select(
         lane.c.id.label('lane_id'), lane.c.token, lane.c.action,
         lane.c.project_id, lane.c.alarm_id, lane.c.head, lane.c.tail,
@@ -101,10 +109,20 @@ def _waiting(dialect: str) -> sa.Select[Any]:
         delivery.c.reason, delivery.c.resource_id, delivery.c.attempts,
         delivery.c.message_id, delivery.c.created_at,
         delivery.c.notified_at, delivery.c.transformed_at,
-        delivery.c.evaluated_at, event.c.body,
+        delivery.c.evaluated_at,
     ).select_from(sources).prefix_with(
         'STRAIGHT_JOIN', dialect='mysql').prefix_with(
             'STRAIGHT_JOIN', dialect='mariadb')
+
+
+@functools.cache
+def _bodies(dialect: str) -> sa.Select[Any]:
+    event = models.event
+    wanted = rows.table(dialect, {'id': 'id'})
+    return sa.select(event.c.message_id, event.c.body).select_from(
+        wanted.join(event, event.c.message_id == wanted.c.id)).prefix_with(
+            'STRAIGHT_JOIN', dialect='mysql').prefix_with(
+                'STRAIGHT_JOIN', dialect='mariadb')
 
 
 _CHANGED = {

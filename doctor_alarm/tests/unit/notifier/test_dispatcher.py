@@ -4,6 +4,7 @@ import contextlib
 import logging
 import threading
 import time
+import tracemalloc
 from unittest import mock
 
 import fixtures
@@ -17,11 +18,14 @@ from doctor_alarm.notifier import dispatcher
 from doctor_alarm.notifier import ledger
 from doctor_alarm.notifier import registry
 from doctor_alarm.objects import delivery as delivery_obj
+from doctor_alarm.objects import lane as lane_obj
 from doctor_alarm.tests import base
 from doctor_alarm.tests import dispatching
 from doctor_alarm.tests import outbox
 
 RETRY = notifier.Outcome.retry('HTTP 503')
+#: Characters of a large event.
+SIZE = 60000
 
 
 class OrderTest(dispatching.DispatcherTests, base.TestCase):
@@ -524,6 +528,127 @@ class IsolationTest(dispatching.DispatcherTests, base.TestCase):
         self.assertEqual(1, len(self.plugin.seen))
         self.outbox.expire()
         self.wait_idle()
+
+
+    def test_wake_ups_that_can_not_be_read_are_bounded(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.dispatcher.BACKLOG', 10))
+        outage = Outage(self.db)
+        outage.hang()
+        self.addCleanup(outage.release)
+        given = self.a_dispatcher(db=outage)
+        self.wait_until(lambda: outage.failures)
+
+        for _ in range(10):
+            given.wake(self.outbox.fire(*(self.lane() for _ in range(5))))
+            self.wait_until(lambda: not given._backlog)
+
+        # Some of them are being read.
+        self.assertLessEqual(given._lanes.backlog, 10)
+        outage.away.clear()
+        outage.release()
+        self.outbox.expire()
+        self.wait_idle()
+        self.assertEqual(50, len(self.plugin.seen))
+
+
+class MemoryTest(dispatching.DispatcherTests, base.TestCase):
+
+    options = {'max_concurrency': 4, 'timeout': 10.0}
+
+    def setUp(self):
+        super().setUp()
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.bodies.KEPT', 10 * SIZE))
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.ledger.BODIES', 3))
+        self.read = []
+        read = delivery_obj.bodies
+
+        def noted(conn, dialect, message_ids):
+            self.read.extend(message_ids)
+            return read(conn, dialect, message_ids)
+
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.objects.delivery.bodies', noted))
+
+    @staticmethod
+    def a_large_event():
+        return outbox.an_event(traits={'text': 'x' * SIZE})
+
+    def test_lanes_that_wait_hold_no_bodies(self):
+        self.plugin.hold('r1')
+        given = self.a_dispatcher()
+        lanes = [self.lane() for _ in range(50)]
+        events = [self.a_large_event() for _ in lanes]
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for lane, event in zip(lanes, events, strict=True):
+            given.wake(self.outbox.fire(lane, event=event))
+        self.wait_until(lambda: sum(
+            receiver.active + len(receiver.queue) for receiver
+            in given._lanes._receivers._receivers.values()) == 50)
+
+        # Those that are kept, and those of the calls.
+        self.assertLess(tracemalloc.get_traced_memory()[0], 20 * SIZE)
+        bodies = []
+        self.plugin.answers['r1'].extend(
+            [lambda delivery: bodies.append(delivery.event)] * 50)
+        self.plugin.release('r1')
+        self.wait_idle()
+
+        # Each got its own, whatever was dropped in the meantime.
+        self.assertEqual(
+            sorted(event.message_id for event in events),
+            sorted(body['message_id'] for body in bodies))
+
+    def test_a_body_is_read_once_for_many_deliveries(self):
+        lanes = [self.lane() for _ in range(20)]
+        event = self.a_large_event()
+        given = self.a_dispatcher()
+
+        given.wake(self.outbox.fire(*lanes, event=event, times=12))
+        self.wait_idle()
+
+        self.assertEqual(240, len(self.plugin.seen))
+        self.assertEqual([event.message_id], self.read)
+
+    def test_long_texts_are_not_read_ahead(self):
+        lane = self.lane()
+        hint = self.outbox.fire(
+            lane, times=ledger.AHEAD, reason='x' * ledger.AHEAD_SIZE)
+        lease = lane_obj.Lease(*hint['lanes'][0], hint['lease_until'])
+
+        loaded, = ledger.Ledger(self.conf, self.db).load([lease])[0]
+        self.a_dispatcher().wake(hint)
+        self.wait_idle()
+
+        self.assertEqual([1], [row.sequence for row in loaded.rows])
+        self.assertEqual(
+            list(range(1, ledger.AHEAD + 1)), self.plugin.of(lane))
+
+    def test_a_body_that_can_not_be_read_hurts_only_its_delivery(self):
+        self.useFixture(fixtures.FakeLogger(level=logging.ERROR))
+        bad, good = self.a_large_event(), self.a_large_event()
+        given = self.a_dispatcher()
+        read = given._lanes._bodies._read
+
+        def fussy(message_ids):
+            if bad.message_id in message_ids:
+                raise db_exc.DBDataError()
+            return read(message_ids)
+
+        given._lanes._bodies._read = fussy
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.ledger.BODIES', 0))
+        given.wake(self.outbox.fire(self.lane('bad'), event=bad))
+        given.wake(self.outbox.fire(self.lane('good'), event=good))
+
+        self.wait_until(lambda: self.plugin.at('good'))
+        given._lanes._bodies._read = read
+        self.outbox.expire()
+        self.wait_idle()
+        self.assertTrue(self.plugin.at('bad'))
 
 
 class StopTest(dispatching.DispatcherTests, base.TestCase):
