@@ -17,13 +17,19 @@ class Receiver(fixtures.Fixture):
     :ivar bodies: what was accepted, in the order of arrival; each has the
         path that it came to as ``_path`` and when, in seconds, as ``_at``
     :ivar status: what to answer with; anything but 2xx is not kept
+    :ivar retry_after: seconds, sent with whatever is not 2xx
+    :ivar manner: how to answer, in place of the plain way; called with the
+        request handler and the status
+    :ivar refusals: (notification id, when in seconds) of what was not kept
     """
 
     def __init__(self, status=204):
         self.status = status
         self.bodies = []
         self.headers = []
-        self.refused = 0
+        self.refusals = []
+        self.retry_after = None
+        self.manner = None
         self.port = None
         self._released = threading.Event()
         self._released.set()
@@ -53,6 +59,11 @@ class Receiver(fixtures.Fixture):
             self._server.server_close()
             self._server.cut()
             self._server = None
+
+    @property
+    def refused(self):
+        """How many were not kept."""
+        return len(self.refusals)
 
     def hang(self):
         """Take requests and do not answer."""
@@ -120,9 +131,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             receiver.bodies.append(dict(
                 json.loads(raw), _path=self.path, _at=time.time()))
         else:
-            receiver.refused += 1
+            receiver.refusals.append(
+                (json.loads(raw)['notification_id'], time.time()))
+        (receiver.manner or _Handler.answer)(self, status)
+
+    def answer(self, status):
+        """Answer at once."""
         self.send_response(status)
         self.send_header('Content-Length', '0')
+        if status >= 300 and self.server.receiver.retry_after:
+            self.send_header(
+                'Retry-After', '%d' % self.server.receiver.retry_after)
         self.end_headers()
 
     def log_message(self, *args):

@@ -47,36 +47,41 @@ lease = 5
 class Deployment(fixtures.Fixture):
     """Agent, evaluator, notifier and API as processes of their own.
 
+    :param database: the fixture of the database
     :ivar bus, database: the services, to be stopped and started by tests
+    :ivar bus_url: transport URL, without settings of queues
     :ivar processes: name -> Popen
     """
 
     def __init__(self, parts=('agent', 'evaluator', 'notifier', 'api'),
-                 extra='', bus_url=None, debug=True):
+                 extra='', bus_url=None, debug=True,
+                 database=mariadb.Database):
+        self._database = database
         self._parts = parts
         self._extra = extra
         self._debug = debug
-        self._bus_url = bus_url
+        self.bus_url = bus_url
         self.processes = {}
         self._tails = ''
 
     def _setUp(self):
         self.directory = self.useFixture(fixtures.TempDir()).path
-        if self._bus_url is None:
+        if self.bus_url is None:
             virtual_host = self.useFixture(rabbitmq.VirtualHost())
-            self.bus, self._bus_url = virtual_host.server, virtual_host.url
-        database = self.useFixture(mariadb.Database())
+            self.bus, self.bus_url = virtual_host.server, virtual_host.url
+        database = self.useFixture(self._database())
         self.database = database.server
         self.storage = self.useFixture(storage.Storage(database.url))
-        self.storage.conf.set_override('transport_url', self._bus_url)
+        self.storage.conf.set_override('transport_url', self.bus_url)
         self.port = process.free_port()
         self.url = 'http://127.0.0.1:%d' % self.port
         self.config = os.path.join(self.directory, 'doctor-alarm.conf')
         with open(self.config, 'w') as config:
             config.write(_CONFIG % {
-                'bus': self._bus_url, 'database': database.url,
+                'bus': self.bus_url,
+                'database': self.database.unprivileged_url(database.url),
                 'port': self.port, 'debug': self._debug,
-                'extra': self._extra % {'bus': self._bus_url}})
+                'extra': self._extra % {'bus': self.bus_url}})
         self.addCleanup(self._end_all)
         self.addDetail('logs', content.Content(
             content_type.UTF8_TEXT, lambda: [self._tails.encode()]))
@@ -114,7 +119,7 @@ class Deployment(fixtures.Fixture):
     def notifier(self, exchange='nova', topic='notifications',
                  publisher_id='compute.h1', query=''):
         """Return a notifier as OpenStack services have them."""
-        return notifier(self, self._bus_url + query, exchange, topic,
+        return notifier(self, self.bus_url + query, exchange, topic,
                         publisher_id)
 
     def waiting(self, queue):

@@ -26,7 +26,8 @@ class MariaDB(process.Service):
         init = self.directory / 'init.sql'
         init.write_text(
             "CREATE USER IF NOT EXISTS '%(user)s'@'%(host)s' IDENTIFIED BY"
-            " '%(password)s';\nGRANT ALL ON *.* TO '%(user)s'@'%(host)s';\n"
+            " '%(password)s';\nGRANT ALL ON *.* TO '%(user)s'@'%(host)s'"
+            " WITH GRANT OPTION;\n"
             % {'user': USER, 'host': process.HOST,
                'password': self._password})
         self._run(process.find_binary('mariadb-install-db'), *self._options(),
@@ -83,6 +84,18 @@ class MariaDB(process.Service):
         name = 'db%d' % next(self._numbers)
         self.execute('CREATE DATABASE %s' % name)
         return self.database_url(name)
+
+    def unprivileged_url(self, url: str) -> str:
+        """Return the URL of a database for one who owns nothing else.
+
+        Like a service in production: ``read_only`` holds for him.
+        """
+        name = url.rpartition('/')[2].partition('?')[0]
+        self.execute("CREATE USER IF NOT EXISTS '%s'@'%s' IDENTIFIED BY '%s'"
+                     % (name, process.HOST, self._password))
+        self.execute("GRANT ALL ON %s.* TO '%s'@'%s'" % (
+            name, name, process.HOST))
+        return url.replace('//%s:' % USER, '//%s:' % name)
 
     def drop_database(self, url: str):
         self.execute('DROP DATABASE %s'

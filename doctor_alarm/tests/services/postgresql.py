@@ -80,6 +80,14 @@ class PostgreSQL(process.Service):
         self.execute('CREATE DATABASE %s' % name)
         return self.database_url(name)
 
+    def unprivileged_url(self, url: str) -> str:
+        """Return the URL of a database for one who owns it and no more."""
+        name = url.rpartition('/')[2]
+        self.execute('CREATE ROLE %s LOGIN' % name)
+        self.execute('ALTER DATABASE %s OWNER TO %s' % (name, name))
+        self.execute('GRANT %s TO %s' % (USER, name))
+        return url.replace('//%s@' % USER, '//%s@' % name)
+
     def drop_database(self, url: str):
         """Drop a database although somebody may be connected to it."""
         self.execute('DROP DATABASE %s WITH (FORCE)' % url.rpartition('/')[2])
