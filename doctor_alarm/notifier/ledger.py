@@ -32,9 +32,10 @@ LOG = logging.getLogger(__name__)
 AHEAD = 10
 #: Characters of the deliveries of one lane that are kept, beside the first.
 AHEAD_SIZE = 4096
-#: Bodies of events that are read with the deliveries; the rest is read when
-#: it is sent.
+#: Bodies of events that are read at once, and characters of them that are
+#: read with the deliveries; the rest is read when it is sent.
 BODIES = 100
+BODIES_SIZE = 8 * 1024 * 1024
 #: Seconds between attempts of a transaction, first and last.
 PAUSE = (0.02, 1.0)
 #: Seconds without a sweep after the database was away, so that every
@@ -154,13 +155,22 @@ class Ledger:
         with self._db.reader() as conn:
             found = delivery_obj.waiting(
                 conn, self._db.dialect, alive.values(), AHEAD)
-            wanted = _first_events(found.values(), known)
-            bodies = delivery_obj.bodies(
-                conn, self._db.dialect, wanted) if wanted else {}
+            bodies = self._first_bodies(
+                conn, _first_events(found.values(), known))
         return [
             Loaded(alive[lane_id], alive[lane_id].until / 1e6 + offset,
                    _ahead(rows))
             for lane_id, rows in found.items()], bodies
+
+    def _first_bodies(self, conn: sa.Connection, message_ids: list[str],
+                      ) -> Bodies:
+        found: Bodies = {}
+        for start in range(0, len(message_ids), BODIES):
+            found |= delivery_obj.bodies(
+                conn, self._db.dialect, message_ids[start:start + BODIES])
+            if sum(len(body) for body in found.values()) > BODIES_SIZE:
+                break
+        return found
 
     def _bodies(self, message_ids: Collection[str]) -> Bodies:
         with self._db.reader() as conn:
@@ -237,7 +247,7 @@ def _first_events(lanes: Iterable[list[sa.Row[Any]]],
     ids = dict.fromkeys(
         row.message_id for rows in itertools.zip_longest(*lanes)
         for row in rows if row is not None and row.id is not None)
-    return list(itertools.islice((i for i in ids if i not in known), BODIES))
+    return [i for i in ids if i not in known]
 
 
 def _ahead(rows: list[sa.Row[Any]]) -> list[sa.Row[Any]]:

@@ -562,6 +562,8 @@ class MemoryTest(dispatching.DispatcherTests, base.TestCase):
             'doctor_alarm.notifier.bodies.KEPT', 10 * SIZE))
         self.useFixture(fixtures.MonkeyPatch(
             'doctor_alarm.notifier.ledger.BODIES', 3))
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.ledger.BODIES_SIZE', 5 * SIZE))
         self.read = []
         read = delivery_obj.bodies
 
@@ -602,6 +604,17 @@ class MemoryTest(dispatching.DispatcherTests, base.TestCase):
             sorted(event.message_id for event in events),
             sorted(body['message_id'] for body in bodies))
 
+    def test_a_load_of_large_bodies_is_bounded(self):
+        hints = [self.outbox.fire(self.lane(), event=self.a_large_event())
+                 for _ in range(20)]
+        leases = [lane_obj.Lease(*hint['lanes'][0], hint['lease_until'])
+                  for hint in hints]
+
+        loaded, bodies = ledger.Ledger(self.conf, self.db).load(leases)
+
+        self.assertEqual(20, len(loaded))
+        self.assertEqual(6, len(bodies))
+
     def test_a_body_is_read_once_for_many_deliveries(self):
         lanes = [self.lane() for _ in range(20)]
         event = self.a_large_event()
@@ -640,7 +653,8 @@ class MemoryTest(dispatching.DispatcherTests, base.TestCase):
 
         given._lanes._bodies._read = fussy
         self.useFixture(fixtures.MonkeyPatch(
-            'doctor_alarm.notifier.ledger.BODIES', 0))
+            'doctor_alarm.notifier.ledger._first_events',
+            lambda lanes, known: []))
         given.wake(self.outbox.fire(self.lane('bad'), event=bad))
         given.wake(self.outbox.fire(self.lane('good'), event=good))
 
