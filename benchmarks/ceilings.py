@@ -16,6 +16,7 @@ import datetime
 import functools
 import http.client
 import json
+import sys
 import threading
 import time
 import uuid
@@ -56,6 +57,7 @@ class Table:
         self.rows.append({
             'what': what, 'how': how, 'per_s': count / (ended - started),
             'cpu_ms': (time.process_time() - cpu) * 1e3 / count})
+        print(*self.rows[-1].values(), file=sys.stderr)
 
 
 def an_event(i):
@@ -234,13 +236,14 @@ class Transaction:
         """Run batches and return the statements of each transaction."""
         found = []
 
-        def note(_conn, _cursor, statement, parameters, _context, many):
-            found.append((statement, parameters, many))
+        def note(_conn, _cursor, statement, parameters, *_rest):
+            found.append((statement, parameters))
 
         def end(_conn):
             found.append(None)
         alchemy = self._db.engine
-        hooks = (('before_cursor_execute', note), ('commit', end))
+        hooks = (('before_cursor_execute', note), ('commit', end),
+                 ('rollback', end))
         for name, hook in hooks:
             sa.event.listen(alchemy, name, hook)
         self.run(batches)
@@ -266,8 +269,9 @@ class Transaction:
             if step is None:
                 connection.commit()
                 continue
-            statement, parameters, many = step
-            run = cursor.executemany if many else cursor.execute
+            statement, parameters = step
+            run = (cursor.executemany if isinstance(parameters, list)
+                   else cursor.execute)
             run(statement, parameters)
             if cursor.description:
                 cursor.fetchall()

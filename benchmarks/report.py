@@ -137,8 +137,14 @@ def _lines(cells):
         if cell.get('aodh'):
             lines.setdefault('Aodh, %s' % cell['variant'], []).append(
                 (cell['alarms'], cell['aodh']))
+    ours = {}
     for cell in cells:
-        points = lines.setdefault('doctor_alarm', [])
-        if cell['alarms'] not in [n for n, _f in points]:
-            points.append((cell['alarms'], cell['doctor_alarm']))
+        ours.setdefault(cell['alarms'], []).append(cell['doctor_alarm'])
+    # The same service each time, beside another variant.
+    lines['doctor_alarm'] = [(alarms, {
+        'callbacks': {'per_s': statistics.median(
+            found['callbacks']['per_s'] for found in several)},
+        'latencies': [value for found in several
+                      for value in found['latencies']],
+    }) for alarms, several in sorted(ours.items())]
     return lines

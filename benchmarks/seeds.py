@@ -33,11 +33,13 @@ class Seeds:
     :ivar host_batch: so many of them are pinned to one host
     :ivar half_silent: every second alarm does not repeat its actions, and
         has fired already
+    :ivar hot: events concern the first so many alarms only; 0: all of them
     """
 
     count: int
     host_batch: int = 0
     half_silent: bool = False
+    hot: int = 0
 
     def repeats(self, i):
         return not (self.half_silent and i % 2)
@@ -57,7 +59,7 @@ class Seeds:
     def hits(self, count, chance):
         """Yield (event, whether it calls back) of events that hit."""
         while count:
-            i = chance.randrange(self.count)
+            i = chance.randrange(self.hot or self.count)
             if i >= self.host_batch and i % 100 == 99:
                 continue
             count -= 1
@@ -66,7 +68,7 @@ class Seeds:
     def misses(self, count, chance):
         """Yield events that hit nothing, half of them of known servers."""
         for _ in range(count):
-            i = chance.randrange(self.count)
+            i = chance.randrange(self.hot or self.count)
             if chance.random() < 0.5:
                 yield event(i, 'active', i < self.host_batch)
             else:
