@@ -28,8 +28,8 @@ IDENTITY_TRAITS = (
     'router_id', 'floatingip_id', 'loadbalancer_id', 'image_id', 'host',
     'hostname', 'service_id')
 
-#: A ``generated`` later than this after reception is clamped, so that a wrong
-#: clock can not freeze the state of a resource until then.
+#: A ``generated`` later than this after reception is taken for reception, so
+#: that a wrong clock can not freeze the state of a resource until then.
 MAX_AHEAD = datetime.timedelta(seconds=5)
 
 #: Names of ids derived from what caused them are made in this namespace.
@@ -145,7 +145,7 @@ def build(*, message_id: Any, event_type: Any, generated: Any,
     """Build an event from parts that come from outside.
 
     ``generated`` may be a datetime or an ISO 8601 string (naive is UTC); later
-    than ``received`` by more than :data:`MAX_AHEAD` it is clamped and the
+    than ``received`` by more than :data:`MAX_AHEAD` it is ``received`` and the
     original kept as the trait ``generated_original``. Booleans and other
     JSON values among the traits become text, ``None`` is left out, and so is
     what :mod:`doctor_alarm.redact` takes for a secret, unless the event is
@@ -171,7 +171,8 @@ def build(*, message_id: Any, event_type: Any, generated: Any,
     when = parse_time(generated, 'generated')
     if when > received + MAX_AHEAD:
         kept['generated_original'] = to_iso(when)
-        when = received + MAX_AHEAD
+        # Not later: what follows at once must not seem to be older.
+        when = received
     owner = project_id or kept.get('project_id') or kept.get('tenant_id')
     if not isinstance(transformed_at, int) or not (
             0 <= transformed_at <= to_us(received + MAX_AHEAD)):

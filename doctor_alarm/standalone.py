@@ -11,6 +11,7 @@ bus, when the evaluator has committed it.
 """
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import threading
@@ -112,6 +113,7 @@ class Standalone(service.Service):
 
     def open(self) -> None:
         """Bring the schema up to date, start the stages from the last."""
+        self._lock_state()
         schema.sync(self._db)
         self._dispatcher.start()
         self._batcher.start()
@@ -119,6 +121,22 @@ class Standalone(service.Service):
         if self._agent is not None:
             self._agent.open()
         LOG.info('Standalone service listens on %s', self._server.url)
+
+    def _lock_state(self) -> None:
+        """Refuse to share a folder with another process.
+
+        :raises ConfigurationError: somebody has it
+        """
+        database = self._db.engine.url.database
+        if self._db.dialect != 'sqlite' or not database:
+            return
+        self._lock = open(database + '.lock', 'w')  # noqa: SIM115
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise exception.ConfigurationError(
+                where=database,
+                reason='another service works on it') from None
 
     def close(self) -> None:
         """Stop the stages from the first, so that each drains."""
@@ -143,9 +161,14 @@ def configure(conf: cfg.ConfigOpts) -> None:
     """
     if conf.host:
         conf.set_override('host', str(conf.host), group='api')
-    if conf.port:
+    if conf.port is not None:
         conf.set_override('port', conf.port, group='api')
-    if not conf.database.connection or conf.state_path:
+    if conf.state_path and conf.database.connection:
+        raise exception.ConfigurationError(
+            where='--state-path', reason=(
+                '[database] connection is set as well: only one of them '
+                'can hold'))
+    if not conf.database.connection:
         folder = conf.state_path or os.path.join(
             os.environ.get('XDG_STATE_HOME')
             or os.path.expanduser('~/.local/state'), 'doctor-alarm')

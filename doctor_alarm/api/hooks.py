@@ -14,6 +14,10 @@ from doctor_alarm.api import metrics
 from doctor_alarm import context
 
 
+#: Characters of the id of a user or a project.
+MAX_ID = 128
+
+
 class ContextHook(hooks.PecanHook):
     """Says who calls; refuses who did not prove it."""
 
@@ -28,6 +32,11 @@ class ContextHook(hooks.PecanHook):
             request.environ, self._noauth)
 
     def before(self, state: Any) -> None:
+        caller = state.request.context['caller']
+        for value in (caller.user_id, caller.project_id):
+            if len(value or '') > MAX_ID or not (value or '').isprintable():
+                raise webob.exc.HTTPUnauthorized(
+                    'The id of a user or a project is not one')
         confirmed = self._noauth or (
             state.request.environ.get('HTTP_X_IDENTITY_STATUS')
             == 'Confirmed')

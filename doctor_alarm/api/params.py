@@ -45,6 +45,15 @@ def filters(request: webob.Request) -> list[tuple[str, str]]:
     return list(zip(fields, values, strict=True))
 
 
+def refuse_filters(request: webob.Request) -> None:
+    """Refuse filters of a list that has none.
+
+    :raises Invalid: there is one
+    """
+    if filters(request):
+        raise exception.Invalid('This list can not be filtered by q.field')
+
+
 def next_link(request: webob.Request, marker: str) -> str:
     """Return the ``Link`` header that leads to the next page."""
     url = request.path_url

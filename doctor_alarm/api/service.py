@@ -12,6 +12,7 @@ from doctor_alarm.api import events
 from doctor_alarm.api import server
 from doctor_alarm.db import api as db_api
 from doctor_alarm.db import schema
+from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm import service
 
@@ -32,6 +33,12 @@ def make_app(conf: cfg.ConfigOpts) -> Any:
 
     :raises ConfigurationError: it can not work as configured
     """
+    if conf.api.auth_mode == 'noauth' and not server.is_loopback(
+            str(conf.api.host)):
+        raise exception.ConfigurationError(
+            where='[api] auth_mode = noauth', reason=(
+                'anybody who reaches [api] host %s would be an administrator'
+                % conf.api.host))
     db = db_api.Database(conf)
     schema.check(db)
     db.dispose()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 import json
+import os
 import sys
 from typing import Any
 
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 
 from doctor_alarm.agent import replay
 from doctor_alarm.agent import send
@@ -23,6 +25,7 @@ from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm.objects import dead_letter as dead_letter_obj
 from doctor_alarm.objects import purge
+from doctor_alarm import redact
 from doctor_alarm import standalone
 
 #: What a command does, with its arguments in ``conf.command``.
@@ -50,6 +53,7 @@ def main() -> int:
                 'command', title='commands', handler=_add_commands)],
             defaults=_DEFAULTS)
         if conf.state_path:
+            _check_state(conf)
             conf.set_override(
                 'connection', standalone.database_url(conf.state_path),
                 group='database')
@@ -57,13 +61,29 @@ def main() -> int:
     except (exception.DoctorAlarmException, OSError) as exc:
         print('ERROR: %s' % exc, file=sys.stderr)
         return 1
+    except UnicodeDecodeError as exc:
+        print('ERROR: The file is not UTF-8: %s' % exc, file=sys.stderr)
+        return 1
+    except db_exc.DBNonExistentTable:
+        print('ERROR: The database has no schema: run doctor-alarm-manage db '
+              'sync', file=sys.stderr)
+        return 1
     except Exception as exc:
-        if not db_api.is_transient(exc):
-            raise
-        print('ERROR: The database does not answer: %s' % type(exc).__name__,
-              file=sys.stderr)
+        what = ('The database does not answer' if db_api.is_transient(exc)
+                else 'Not foreseen')
+        print('ERROR: %s: %s: %s' % (
+            what, type(exc).__name__, redact.text(str(exc))),
+            file=sys.stderr)
         return 1
     return 0
+
+
+def _check_state(conf: cfg.ConfigOpts) -> None:
+    """Refuse a folder that nobody ever used, but for making it."""
+    if conf.command.run is not db_sync and not os.path.exists(
+            os.path.join(conf.state_path, 'doctor-alarm.sqlite')):
+        raise exception.Invalid(
+            'No standalone service has its state in %s' % conf.state_path)
 
 
 def db_sync(conf: cfg.ConfigOpts) -> None:
@@ -217,10 +237,9 @@ def _verb(verbs: Any, name: str, run: _Command) -> argparse.ArgumentParser:
 
 
 def _days(text: str) -> int:
-    days = int(text)
-    if days < 1:
-        raise argparse.ArgumentTypeError('at least 1')
-    return days
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError('a whole number, at least 1')
+    return int(text)
 
 
 if __name__ == '__main__':

@@ -17,6 +17,8 @@ import oslo_messaging
 from oslo_messaging import opts as messaging_opts
 import pbr.version
 
+from doctor_alarm import exception
+
 PROJECT = 'doctor-alarm'
 
 
@@ -48,6 +50,7 @@ def prepare(argv: Sequence[str], *, name: str = PROJECT,
     """Parse the command line and the configuration files, set up logging.
 
     :param argv: without the name of the program
+    :raises ConfigurationError: a file or a value that can not be read
     :param defaults: (option, group) -> default of this command
     """
     conf = cfg.ConfigOpts()
@@ -61,7 +64,20 @@ def prepare(argv: Sequence[str], *, name: str = PROJECT,
         conf.set_default(option, value, group=group)
     conf.register_cli_opts(cli_opts)
     version = pbr.version.VersionInfo('doctor-alarm').cached_version_string()
-    conf(list(argv), project=PROJECT, prog=name, version=version,
-         default_config_files=default_config_files)
-    log.setup(conf, name)
+    try:
+        conf(list(argv), project=PROJECT, prog=name, version=version,
+             default_config_files=default_config_files)
+        _read_all(conf)
+        log.setup(conf, name)
+    except (cfg.Error, OSError, log.LogConfigError) as exc:
+        raise exception.ConfigurationError(
+            where='configuration', reason=str(exc)) from exc
     return conf
+
+
+def _read_all(conf: cfg.ConfigOpts) -> None:
+    """Read every option now: oslo.config looks at a value when it is used."""
+    for group, opts in groups():
+        section = conf if group == 'DEFAULT' else conf[group]
+        for opt in opts:
+            getattr(section, opt.dest)

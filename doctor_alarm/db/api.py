@@ -198,7 +198,14 @@ def _create_engine(conf: cfg.ConfigOpts, patient: bool) -> sa.Engine:
          and not (patient and key in ('read_timeout', 'write_timeout'))})
     if backend == 'sqlite' and url.database not in (None, '', ':memory:'):
         folder = os.path.dirname(os.path.abspath(str(url.database)))
-        os.makedirs(folder, mode=0o750, exist_ok=True)
+        try:
+            os.makedirs(folder, mode=0o750, exist_ok=True)
+            # It holds action URLs with their credentials.
+            os.close(os.open(str(url.database), os.O_CREAT, 0o600))
+        except OSError as exc:
+            raise exception.ConfigurationError(
+                where=str(url.database),
+                reason=exc.strerror or str(exc)) from exc
         url = url.update_query_dict({'timeout': str(SQLITE_BUSY)})
     options['connection'] = url.render_as_string(hide_password=False)
     facade = enginefacade.transaction_context()

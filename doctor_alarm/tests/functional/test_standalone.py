@@ -38,6 +38,7 @@ class Standalone(fixtures.Fixture):
             config.write('[notifier]\ntimeout = 2\nlease = 5\n'
                          'retry_initial = 0.2\n' + self._config)
         self.child = None
+        open(os.path.join(self.folder, 'log'), 'ab').close()
         self.addCleanup(self.kill)
 
     def start(self, *arguments):
@@ -235,6 +236,22 @@ class TestRefusals(Refusals):
             line = self.refused()
         self.assertIn(str(self.service.port), line)
         self.assertIn('taken', line)
+
+    def test_a_folder_that_another_one_works_on(self):
+        self.given_running()
+        first = self.service.child
+        self.service.port = process.free_port()
+        self.assertIn('another service', self.refused())
+        first.kill()
+        first.wait()
+
+    def test_options_that_can_not_be_read(self):
+        for text in ('garbage\n', '[api]\nauth_mode = foo\n',
+                     '[notifier]\nretry_initial = -5\n'):
+            with open(self.service.config, 'w') as config:
+                config.write(text)
+            os.truncate(os.path.join(self.service.folder, 'log'), 0)
+            self.assertIn('configuration', self.refused())
 
     def test_no_authentication_on_the_network(self):
         self.assertIn('--host 0.0.0.0', self.refused('--host', '0.0.0.0'))

@@ -13,7 +13,7 @@ CAPABILITIES = {
     'api': {
         'alarms:query:simple': True,
         'alarms:query:complex': True,
-        'alarms:history:query:simple': True,
+        'alarms:history:query:simple': False,
         'alarms:history:query:complex': False,
     },
     'alarm_storage': {
