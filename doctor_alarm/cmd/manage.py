@@ -71,9 +71,9 @@ def main() -> int:
     except Exception as exc:
         what = ('The database does not answer' if db_api.is_transient(exc)
                 else 'Not foreseen')
-        print('ERROR: %s: %s: %s' % (
-            what, type(exc).__name__, redact.text(str(exc))),
-            file=sys.stderr)
+        reason = redact.text(str(exc)).strip().partition('\n')[0]
+        print('ERROR: %s: %s: %s' % (what, type(exc).__name__, reason),
+              file=sys.stderr)
         return 1
     return 0
 
