@@ -17,6 +17,7 @@ import dataclasses
 import json
 import os
 import random
+import signal
 import sys
 import time
 
@@ -61,7 +62,7 @@ class Stage:
 
 
 def chosen(options):
-    """Yield (database, name of a fault), combinations last."""
+    """Yield (database, name of a fault)."""
     for database in options.database:
         for name in table.names(database):
             if options.fault and name not in options.fault:
@@ -120,6 +121,8 @@ def arguments():
 
 def main():
     options = arguments()
+    # Ended from outside it ends what it started, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print('seed %d, %d cores' % (options.seed, os.cpu_count()))
     print(ROW % ('database', 'fault', 'lost', 'duplicates', 'order',
                  'drain s', 'MB', 'remarks'))

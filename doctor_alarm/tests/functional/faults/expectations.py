@@ -14,6 +14,9 @@ from doctor_alarm.tests.functional.faults import scene as scene_mod
 
 #: Seconds that a scene has to become idle, and to tell of one more fault.
 SETTLE = 30
+#: Seconds without a call after which nothing more is waited for: longer than
+#: leases and pauses of the scene.
+SILENCE = 45
 #: What a process may need more than before the fault.
 MORE = scene_mod.Level(mb=40, files=100, threads=10)
 #: Megabytes that no part needs.
@@ -61,8 +64,7 @@ def survive(scene, fault):
                 scene.repaired_at = time.time()
         else:
             fault.cause(scene)
-        scene.until(lambda: not scene.missing() or scene.ended(),
-                    message='all is told')
+        _wait(scene)
     except AssertionError as exc:
         result.complaints.append(str(exc))
     result.about = scene.about
@@ -73,6 +75,20 @@ def survive(scene, fault):
         result.complaints += fault.also(scene)
     result.complaints += _complaints(fault, result)
     return result
+
+
+def _wait(scene):
+    """Wait until all is told, or nothing comes any more."""
+    seen = scene.received, time.monotonic()
+
+    def over():
+        nonlocal seen
+        if scene.received != seen[0]:
+            seen = scene.received, time.monotonic()
+        return (not scene.missing() or scene.ended()
+                or time.monotonic() > seen[1] + SILENCE)
+
+    scene.until(over, message='all is told')
 
 
 def _count(scene, result):
