@@ -83,6 +83,8 @@ class Bus:
         self.close = contextlib.ExitStack()
         self.close.callback(self._broker.cleanUp)
         self.close.callback(plain.cleanUp)
+        for transport in self._kinds.values():
+            self.close.callback(transport.cleanup)
 
     def publish(self):
         for kind in self._kinds:
