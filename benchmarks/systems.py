@@ -224,10 +224,18 @@ class Aodh(System):
     topic, exchange = 'alarm.all', 'aodh'
     parts = ('aodh-listener', 'aodh-notifier')
 
+    def __init__(self, servers, directory):
+        super().__init__(servers, directory)
+        # Aodh knows no other name of this driver.
+        self.url = self.url.replace('postgresql+psycopg2:', 'postgresql:')
+
     def store(self, alarms, url):
         config = self._configure(SHIPPED)
-        subprocess.run(self._command('aodh-dbsync', config), check=True,
-                       capture_output=True)
+        done = subprocess.run(
+            self._command('aodh-dbsync', config), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            raise RuntimeError('aodh-dbsync: %s' % done.stdout[-3000:])
         engine = sa.create_engine(self.url)
         seeds.store_aodh(engine, alarms, url)
         engine.dispose()
