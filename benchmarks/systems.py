@@ -23,7 +23,7 @@ import seeds
 CONSTRAINTS = pathlib.Path(__file__).with_name('aodh-constraints.txt')
 #: Names an environment that has Aodh already.
 OVERRIDE = 'DOCTOR_ALARM_AODH_VENV'
-PACKAGES = ('aodh', 'python-heatclient', 'PyMySQL', 'psycopg2-binary')
+PACKAGES = ('aodh', 'python-heatclient', 'PyMySQL', 'psycopg[binary]')
 SOURCE_ONLY = 'simplegeneric'       # not published as a wheel
 
 #: Loggers that INFO or DEBUG comes from
@@ -226,7 +226,9 @@ class Aodh(System):
 
     def __init__(self, servers, directory):
         super().__init__(servers, directory)
-        # Aodh knows no other name of this driver.
+        # Aodh takes a name without a driver only, for which SQLAlchemy takes
+        # psycopg 3.
+        self._driver_url = self.url
         self.url = self.url.replace('postgresql+psycopg2:', 'postgresql:')
 
     def store(self, alarms, url):
@@ -236,7 +238,7 @@ class Aodh(System):
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
             raise RuntimeError('aodh-dbsync: %s' % done.stdout[-3000:])
-        engine = sa.create_engine(self.url)
+        engine = sa.create_engine(self._driver_url)
         seeds.store_aodh(engine, alarms, url)
         engine.dispose()
 
