@@ -24,8 +24,9 @@ SUBSET = {
         'agent_killed', 'evaluator_killed', 'notifier_killed',
         'everything_killed', 'broker_restarted_on_every_hop',
         'broker_connections_closed', 'database_stopped',
-        'database_deadlocks', 'receiver_refuses', 'receiver_is_busy',
-        'receiver_resets', 'generated_twice'),
+        'database_deadlocks', 'receiver_refuses', 'receiver_hangs',
+        'receiver_fails', 'receiver_is_busy', 'receiver_resets',
+        'generated_twice'),
     'postgresql': ('everything_killed', 'database_killed'),
     'standalone': ('standalone_disk_full',),
 }
