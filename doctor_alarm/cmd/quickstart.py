@@ -139,7 +139,8 @@ class Demonstration:
         table.align['stage'] = 'l'
         first = last = times['notified_at']
         for stage, title in STAGES.items():
-            now = times[stage]
+            # Which commit it was is told by the wake-up only.
+            now = times.get(stage, last)
             table.add_row([
                 title, now.time().isoformat('microseconds'),
                 '%.1f' % _ms(now - last), '%.1f' % _ms(now - first)])

@@ -42,7 +42,15 @@ class BusTests(base.TestCase):
         server.disconnect()
 
     def own(self):
-        return messaging.get_own_transport(self.conf)
+        return self.ended(messaging.get_own_transport(self.conf))
+
+    def hinted(self):
+        return self.ended(messaging.get_hint_transport(self.conf))
+
+    def ended(self, transport):
+        """Disconnect after the test: else it tries for ever."""
+        self.addCleanup(transport.cleanup)
+        return transport
 
     def publish(self, payload, transport=None, topic=TOPIC):
         messaging.Publisher(transport or self.own(), topic, 'test').publish(
@@ -241,9 +249,9 @@ class TestHints(BusTests):
 
     def test_a_hint_reaches_who_listens(self):
         publisher = messaging.HintPublisher(
-            messaging.get_hint_transport(self.conf), 'doctor_alarm.wakeup')
+            self.hinted(), 'doctor_alarm.wakeup')
         server = self.listen(
-            messaging.get_hint_transport(self.conf), 'doctor_alarm.wakeup',
+            self.hinted(), 'doctor_alarm.wakeup',
             exchange=messaging.HINT_EXCHANGE)
         publisher.publish({'lanes': [['l', 't']]})
         incoming = self.got.get(timeout=10)
@@ -261,7 +269,7 @@ class TestHints(BusTests):
 
     def test_a_hint_to_nobody_is_known_to_be_lost(self):
         publisher = messaging.HintPublisher(
-            messaging.get_hint_transport(self.conf), 'doctor_alarm.wakeup')
+            self.hinted(), 'doctor_alarm.wakeup')
         for _ in range(2):
             # the first one makes the exchange: then it is the queue that
             # is missing
@@ -271,11 +279,11 @@ class TestHints(BusTests):
     def test_two_listeners_share_the_hints(self):
         others = queue.Queue()
         for on_message in (self.got.put, others.put):
-            self.listen(messaging.get_hint_transport(self.conf),
+            self.listen(self.hinted(),
                         'doctor_alarm.wakeup', on_message,
                         exchange=messaging.HINT_EXCHANGE)
         publisher = messaging.HintPublisher(
-            messaging.get_hint_transport(self.conf), 'doctor_alarm.wakeup')
+            self.hinted(), 'doctor_alarm.wakeup')
         for n in range(10):
             publisher.publish({'n': n})
         self.wait_until(
@@ -291,13 +299,14 @@ class TestForeignBus(BusTests):
         conf.set_override('transport_url', '%s?%s' % (self.bus.url, query))
         conf.set_override('control_exchange', 'nova')
         notifier = oslo_messaging.Notifier(
-            oslo_messaging.get_notification_transport(conf),
+            self.ended(oslo_messaging.get_notification_transport(conf)),
             publisher_id='compute.h1', driver='messagingv2',
             topics=['notifications'])
         notifier.sample({}, 'compute.instance.update', {'n': 1})
 
     def foreign(self, query=''):
-        return messaging.get_transport(self.conf, self.bus.url + query)
+        return self.ended(
+            messaging.get_transport(self.conf, self.bus.url + query))
 
     def hear(self, query=''):
         self.listen(self.foreign(query), 'notifications', exchange='nova')

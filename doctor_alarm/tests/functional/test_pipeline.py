@@ -51,9 +51,12 @@ class TestPipeline(scenario.Story):
                 d['status'] == 'delivered' for d in found) else None
 
         for delivery in self.wait_until(stages):
-            stamps = list(delivery['timeline'].values())
-            self.assertNotIn(None, stamps)
-            self.assertEqual(sorted(stamps), stamps)
+            # Told by the wake-up, which a lane that is at work does not get.
+            stages = {name: at for name, at in delivery['timeline'].items()
+                      if at or name != 'committed_at'}
+            self.assertNotIn(None, stages.values())
+            self.assertEqual(sorted(stages.values()),
+                             list(stages.values()))
 
     def test_an_event_posted_over_http_reaches_the_receiver(self):
         alarm = self.given_alarm(event_rule={
