@@ -5,7 +5,7 @@ import time
 from oslotest import base
 
 
-def wait_until(predicate, timeout=10.0, message=None):
+def wait_until(predicate, timeout=60.0, message=None):
     """Wait for a condition and return what it returned.
 
     :param predicate: called every few milliseconds until it is true
@@ -37,8 +37,8 @@ class TestCase(base.BaseTestCase):
     """The base of all tests."""
 
     # Seconds until a hanging test is ended; OS_TEST_TIMEOUT overrides it.
-    DEFAULT_TIMEOUT = 120
+    DEFAULT_TIMEOUT = 300
 
-    def wait_until(self, predicate, timeout=10.0, message=None):
+    def wait_until(self, predicate, timeout=60.0, message=None):
         """Wait for a condition, see :func:`wait_until`."""
         return wait_until(predicate, timeout, message)

@@ -22,7 +22,7 @@ def an_event(vm='vm1', traits=None):
 class Outbox:
     """Writes lanes and deliveries through the evaluator's own statements."""
 
-    def __init__(self, db, lease=15.0):
+    def __init__(self, db, lease=200.0):
         self.db = db
         self.lease = lease
 
