@@ -26,6 +26,7 @@ from doctor_alarm.tests import storage
 import measure
 import receiver as receiver_mod
 import report
+import rig
 import seeds as seeds_mod
 import systems
 
@@ -132,7 +133,7 @@ def measure_size(servers, count, variants, options):
         for server, system in enumerate(both):
             started = time.monotonic()
             system.store(seeds, receiver.url(server))
-            _say('%d alarms stored for %s in %.0f s' % (
+            rig.say('%d alarms stored for %s in %.0f s' % (
                 count, system.name, time.monotonic() - started))
             benches.append(measure.Bench(
                 servers, system, systems.publisher(
@@ -155,14 +156,9 @@ def _cell(benches, seeds, variant, options):
     finally:
         for bench in benches:
             bench.system.stop()
-    _say('%d alarms, %s: %.0f s' % (
+    rig.say('%d alarms, %s: %.0f s' % (
         seeds.count, variant.name, time.monotonic() - started))
     return found
-
-
-def _say(text):
-    print('%s %s' % (time.strftime('%H:%M:%S'), text), file=sys.stderr,
-          flush=True)
 
 
 def arguments():

@@ -15,14 +15,9 @@ import argparse
 import contextlib
 import random
 import statistics
-import sys
-import tempfile
-import time
 
-from doctor_alarm.tests import storage
-import measure
-import receiver as receiver_mod
 import report
+import rig as rig_mod
 import seeds as seeds_mod
 import systems
 
@@ -72,28 +67,11 @@ class Size:
 @contextlib.contextmanager
 def prepared(counts, hot=0):
     """Give the sizes, stored and started."""
-    with contextlib.ExitStack() as stack:
-        servers = systems.Servers('mariadb')
-        stack.callback(servers.close)
-        receiver = receiver_mod.Receiver(len(counts))
-        stack.callback(receiver.stop)
-        plain = storage.Storage()
-        plain.setUp()
-        stack.callback(plain.cleanUp)
+    with rig_mod.Rig(len(counts)) as rig:
         sizes = []
         for number, count in enumerate(counts):
-            directory = stack.enter_context(tempfile.TemporaryDirectory())
-            system = systems.Ours(servers, directory, number)
             seeds = seeds_mod.Seeds(count, hot=min(hot, count))
-            started = time.monotonic()
-            system.store(seeds, receiver.url(number))
-            print('%d alarms stored in %.0f s' % (
-                count, time.monotonic() - started), file=sys.stderr)
-            stack.callback(system.drop)
-            sizes.append(Size(measure.Bench(
-                servers, system, systems.publisher(
-                    servers, system, plain.conf), receiver, number), seeds))
-            stack.callback(system.stop)
+            sizes.append(Size(rig.add(seeds, number), seeds))
             sizes[-1].start()
         yield sizes
 

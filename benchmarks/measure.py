@@ -9,7 +9,8 @@ import time
 
 import psutil
 
-_MESSAGE_ID = re.compile(rb'"message_id": ?"([^"]+)"')
+#: The id of the message is in that of the request, see :mod:`seeds`.
+_NAME = re.compile(rb'req-([0-9a-f-]{36})')
 
 #: Seconds between lone events.
 PAUSE = 0.2
@@ -45,23 +46,35 @@ class Costs:
 
 
 class Bench:
-    """A service, who sends to it and who is called back."""
+    """A service, who sends to it and who is called back.
+
+    :param server: which one of the receiver's; ``None``: all of them
+    """
 
     def __init__(self, servers, system, publisher, receiver, server):
         self.servers, self.system = servers, system
-        self._publisher, self._receiver = publisher, receiver
+        self._publisher, self.receiver = publisher, receiver
         self._server = server
 
     def send(self, event):
-        self._publisher.publish('event', [event])
+        self._publisher.publish(*self.system.message(event))
+
+    def send_list(self, events):
+        """Send events in one message."""
+        self._publisher.publish('event', events)
+
+    @property
+    def called(self):
+        """Call-backs so far."""
+        return self.receiver.counted(self._server)
 
     def warm_up(self, events, seconds=300):
         """Send events until it calls back: it has started by then."""
-        before = self._receiver.counts[self._server]
+        before = self.called
         for event in events:
             self.send(event)
         deadline = time.monotonic() + seconds
-        while self._receiver.counts[self._server] < before + len(events):
+        while self.called < before + len(events):
             self.system.check()
             if time.monotonic() > deadline:
                 raise TimeoutError('%s does not call back' % self.system.name)
@@ -72,24 +85,24 @@ class Bench:
 
         :param events: (event, whether it calls back)
         """
-        before = self._receiver.counts[self._server]
+        before = self.called
         wanted = sum(calls for _event, calls in events)
         costs, started = self._filled([event for event, _calls in events])
-        last = self._arrived(before + wanted)
-        calls = self._receiver.counts[self._server] - before
+        last = self.arrived(before + wanted)
+        calls = self.called - before
         return {'per_s': calls / (last - started),
                 'cpu_ms': costs.per_event(len(events)),
                 'events': len(events), 'lost': wanted - calls,
                 'load': os.getloadavg()[0]}
 
-    def _arrived(self, expected):
+    def arrived(self, expected):
         """Wait for call-backs; return when the last one came."""
         while True:
-            before = self._receiver.counts[self._server]
+            before = self.called
             with contextlib.suppress(TimeoutError):
-                return self._receiver.wait(expected, PATIENCE, self._server)
-            if self._receiver.counts[self._server] == before:
-                return self._receiver.lasts[self._server]
+                return self.receiver.wait(expected, PATIENCE, self._server)
+            if self.called == before:
+                return self.receiver.last_of(self._server)
 
     def drained(self, events, seconds=300):
         """Return events/s and the costs of events that hit nothing."""
@@ -110,29 +123,53 @@ class Bench:
         try:
             for event in events:
                 self.send(event)
-            costs = Costs(self.servers, self.system, self._receiver)
+            costs = Costs(self.servers, self.system, self.receiver)
         finally:
             started = time.time()
             self.system.signal(signal.SIGCONT)
         return costs, started
 
     def latencies(self, events):
-        """Return milliseconds from sending to the call-back of lone events."""
-        sent = {}
-        expected = self._receiver.counts[self._server] + len(events)
-        self._receiver.keep(True)
-        for event in events:
-            begun = time.monotonic()
-            sent[event['message_id']] = time.time()
-            self.send(event)
-            time.sleep(max(0, PAUSE - (time.monotonic() - begun)))
-        self._arrived(expected)
-        self._receiver.keep(False)
-        arrived = {
-            _MESSAGE_ID.search(body).group(1).decode(): when
-            for _server, when, body in self._receiver.kept()}
-        return [(arrived[name] - sent[name]) * 1e3
-                for name in sent if name in arrived]
+        """Return milliseconds to the call-back of lone events."""
+        return self.paced(events, 1 / PAUSE)['latencies']
+
+    def paced(self, events, rate):
+        """Send events at a steady rate; return how long each took.
+
+        All of them have to call back. ``latencies`` are milliseconds from
+        sending to the call-back, ``late_ms`` how much later than planned the
+        slowest hundredth was sent.
+        """
+        before, sent, late = self.called, {}, []
+        with self.kept() as found:
+            costs = Costs(self.servers, self.system, self.receiver)
+            started = time.time()
+            for number, event in enumerate(events):
+                due = started + number / rate
+                time.sleep(max(0.0, due - time.time()))
+                sent[event['message_id']] = now = time.time()
+                late.append((now - due) * 1e3)
+                self.send(event)
+            spent = time.time() - started
+            self.arrived(before + len(sent))
+            cpu = costs.per_event(len(sent))
+        latencies = [(when - sent[name]) * 1e3
+                     for when, name, _body in found if name in sent]
+        return {'latencies': latencies, 'sent_per_s': len(sent) / spent,
+                'late_ms': sorted(late)[int(len(late) * 0.99)],
+                'lost': len(sent) - len(latencies),
+                'cpu_ms': cpu, 'load': os.getloadavg()[0]}
+
+    @contextlib.contextmanager
+    def kept(self):
+        """Give a list that has (when, message id, body) in the end."""
+        found = []
+        self.receiver.keep(True)
+        try:
+            yield found
+        finally:
+            self.receiver.keep(False)
+            found += taken(self.receiver)
 
     def memory(self):
         """Return MB of the largest process of each part."""
@@ -141,3 +178,18 @@ class Bench:
             found[part] = max(found.get(part, 0),
                               member.memory_info().rss / 2 ** 20)
         return found
+
+    def peak(self):
+        """Return MB that the largest process of each part ever had."""
+        found = {}
+        for part, member in self.system.members():
+            with open('/proc/%d/status' % member.pid) as status:
+                size = re.search(r'VmHWM:\s+(\d+)', status.read())
+            found[part] = max(found.get(part, 0), int(size[1]) / 1024)
+        return found
+
+
+def taken(receiver):
+    """Yield (when, message id, body) of what a receiver kept."""
+    for _server, when, body in receiver.kept():
+        yield when, _NAME.search(body).group(1).decode(), body

@@ -85,31 +85,46 @@ def _server(i):
 
 
 def event(i, state, batch):
-    """Return an event as Ceilometer sends it."""
+    """Return an event as Ceilometer sends it.
+
+    The id of the request has that of the message in it: it is found again in
+    the call-back, even where an agent got a notification of its own id.
+    """
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    name = str(uuid.uuid4())
     host = HOST if batch else 'compute-%d.example.org' % (i % 500)
     text = {
         'audit_period_beginning': '2026-01-01T00:00:00', 'host': host,
         'availability_zone': 'nova', 'display_name': 'vm-%d' % i,
         'instance_id': _server(i), 'instance_type': 'm1.small',
         'old_state': 'active' if state == 'error' else 'building',
-        'request_id': 'req-' + str(uuid.uuid4()), 'service': 'compute',
+        'request_id': 'req-' + name, 'service': 'compute',
         'state': state, 'tenant_id': PROJECT, 'project_id': PROJECT,
         'user_id': '5d2c3b1a7f6e4d5c8b9a0f1e2d3c4b5a'}
     numbers = {'disk_gb': 20, 'ephemeral_gb': 0, 'memory_mb': 2048,
                'root_gb': 20, 'vcpus': 1}
     return {
-        'message_id': str(uuid.uuid4()), 'event_type': TYPE,
+        'message_id': name, 'event_type': TYPE,
         'generated': now.isoformat(), 'raw': {}, 'message_signature': '',
         'traits': [[name, 1, value] for name, value in text.items()] + [
             [name, 2, value] for name, value in numbers.items()]}
 
 
+def notification(event):
+    """Return type and payload of nova's notification of the same thing."""
+    return event['event_type'], {
+        name: value for name, _type, value in event['traits']}
+
+
 def store_ours(db, seeds, url):
-    """Store the alarms of the seeds in our tables."""
+    """Store the alarms of the seeds in our tables.
+
+    :param url: of the receiver, or a function from the number of an alarm
+    """
+    url_of = url if callable(url) else lambda _i: url
     alarm_bulk.import_all(db, (alarm_obj.Alarm(
         name='alarm-%d' % i, type='event', project_id=PROJECT,
-        user_id='u', rule=seeds.rule(i), alarm_actions=[url],
+        user_id='u', rule=seeds.rule(i), alarm_actions=[url_of(i)],
         repeat_actions=seeds.repeats(i), state=_state(seeds, i))
         for i in range(seeds.count)))
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import sqlalchemy as sa
@@ -98,16 +99,21 @@ class System(abc.ABC):
     name = ''
     topic = exchange = ''
     parts = ()
+    copies = 1
 
     def __init__(self, servers, directory):
         self._servers = servers
         self._directory = pathlib.Path(directory)
-        self._children = {}
+        self._children = []
         self.url = servers.database.create_database()
 
     @property
     def queue(self):
         return self.topic + '.sample'
+
+    def message(self, event):
+        """Return type and payload of the message that brings an event."""
+        return 'event', [event]
 
     @abc.abstractmethod
     def store(self, alarms, url):
@@ -128,13 +134,15 @@ class System(abc.ABC):
         """
         config = self._configure(variant)
         for part in self.parts:
+            (self._directory / (part + '.log')).write_bytes(b'')
+        for part in self.parts * self.copies:
             with open(self._directory / (part + '.log'), 'ab') as log:
-                self._children[part] = subprocess.Popen(
+                self._children.append((part, subprocess.Popen(
                     self._command(part, config), stdin=subprocess.DEVNULL,
                     stdout=log, stderr=log, cwd=self._directory,
                     env={k: v for k, v in os.environ.items()
                          if k != 'PYTHONPATH' or self.name != 'aodh'},
-                    start_new_session=True)
+                    start_new_session=True)))
 
     def _configure(self, variant):
         config = self._directory / (self.name + '.conf')
@@ -148,7 +156,7 @@ class System(abc.ABC):
 
     def members(self):
         """Yield (part, process) of all processes."""
-        for part, child in self._children.items():
+        for part, child in self._children:
             try:
                 main = psutil.Process(child.pid)
                 yield part, main
@@ -163,7 +171,7 @@ class System(abc.ABC):
 
     def check(self):
         """:raises RuntimeError: a part is not there any more"""
-        for part, child in self._children.items():
+        for part, child in self._children:
             if child.poll() is not None:
                 raise RuntimeError('%s ended:\n%s' % (
                     part, self.log(part)[-3000:]))
@@ -176,7 +184,7 @@ class System(abc.ABC):
         family = [member for _part, member in self.members()]
         for member in family:
             member.send_signal(signal.SIGKILL)
-        for child in self._children.values():
+        for _part, child in self._children:
             child.wait()
         self._children.clear()
 
@@ -185,15 +193,42 @@ class System(abc.ABC):
 
 
 class Ours(System):
-    """Evaluator and notifier; several of them share the broker."""
+    """Evaluator and notifier, or more; several of them share the broker.
+
+    :param parts: with an agent, events come as nova's notifications
+    :param copies: processes of each part
+    :param options: lines of configuration, with their sections
+    """
 
     name = 'doctor_alarm'
     exchange = 'ceilometer'
-    parts = ('evaluator', 'notifier')
 
-    def __init__(self, servers, directory, number=0):
+    def __init__(self, servers, directory, number=0, *,
+                 parts=('evaluator', 'notifier'), copies=1, options=''):
         super().__init__(servers, directory)
         self.topic = 'alarm.ours%d' % number
+        self.parts, self.copies = parts, copies
+        self._extra = options
+        if self.notified:
+            self.exchange = 'nova'
+
+    @property
+    def notified(self):
+        """Whether an agent gets notifications."""
+        return 'agent' in self.parts
+
+    @property
+    def queue(self):
+        return '%s.%s' % (self.topic, self.priority)
+
+    @property
+    def priority(self):
+        return 'info' if self.notified else 'sample'
+
+    def message(self, event):
+        if self.notified:
+            return seeds.notification(event)
+        return super().message(event)
 
     def store(self, alarms, url):
         self.storage = storage.Storage(self.url)
@@ -207,10 +242,24 @@ class Ours(System):
                 '--config-file', str(config)]
 
     def _options(self, variant):
+        # An agent reads the topic, or else the evaluator does.
         return '\n'.join((
-            '[evaluator]', 'ceilometer_topic = ' + self.topic,
+            '[agent]', 'topics = ' + self.topic, 'exchanges = nova',
+            '[evaluator]', 'ceilometer_topic = %s' % (
+                '' if self.notified else self.topic),
             'event_topic = %s.event' % self.topic,
-            '[notifier]', 'wakeup_topic = %s.wakeup' % self.topic))
+            '[notifier]', 'wakeup_topic = %s.wakeup' % self.topic,
+            'allowed_networks = 127.0.0.0/8', self._extra))
+
+    def wait_listening(self, seconds=60):
+        """Wait until all parts listen; they must log at INFO."""
+        deadline = time.monotonic() + seconds
+        while any(self.log(part).count(' listens') < self.copies
+                  for part in self.parts if part != 'api'):
+            self.check()
+            if time.monotonic() > deadline:
+                raise TimeoutError('not every part listens')
+            time.sleep(0.002)
 
     def drop(self):
         self.storage.cleanUp()
@@ -278,8 +327,9 @@ def publisher(servers, system, conf):
     """Return what sends events to a service; waits for confirmations."""
     conf.set_override('transport_url', servers.broker.url)
     return messaging.Publisher(
-        messaging.get_transport(conf), system.topic, 'ceilometer',
-        exchange=system.exchange)
+        messaging.get_transport(conf), system.topic, 'bench',
+        exchange=system.exchange,
+        priority=getattr(system, 'priority', 'sample'))
 
 
 def python():
