@@ -52,6 +52,7 @@ DEFAULTS = {
     ('auth_mode', 'api'): 'noauth',
     ('host', 'api'): '127.0.0.1',
     ('transport_url', None): '',
+    ('allowed_networks', 'notifier'): ['127.0.0.0/8', '::1/128'],
 }
 
 

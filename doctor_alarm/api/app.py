@@ -19,6 +19,7 @@ from doctor_alarm.api import errors
 from doctor_alarm.api import hooks
 from doctor_alarm.db import api as db_api
 from doctor_alarm import exception
+from doctor_alarm import guard
 from doctor_alarm import policy
 
 NOTIFIERS = 'doctor_alarm.notifier'
@@ -49,7 +50,7 @@ def build_app(conf: cfg.ConfigOpts, db: db_api.Database,
     noauth = conf.api.auth_mode == 'noauth'
     services = base.Services(
         conf=conf, db=db, enforcer=policy.make_enforcer(conf),
-        events=events, actions=installed_actions())
+        events=events, actions=installed_actions(), guard=guard.make(conf))
     app: Any = pecan.Pecan(
         root.Root(services), use_context_locals=False, request_cls=Request,
         hooks=[hooks.ContextHook(noauth), hooks.ErrorHook(),

@@ -6,13 +6,16 @@ nobody else's business.
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
+import itertools
 from typing import Any
 import urllib.parse
 
 from oslo_utils import strutils
 import webob
 
+from doctor_alarm import action
 from doctor_alarm.api.controllers import base
 from doctor_alarm import exception
 from doctor_alarm.objects import alarm as alarm_obj
@@ -98,10 +101,13 @@ def list_scope(services: base.Services, request: webob.Request,
 
 
 def check_actions(services: base.Services, request: webob.Request,
-                  alarm: alarm_obj.Alarm) -> None:
+                  alarm: alarm_obj.Alarm,
+                  present: alarm_obj.Alarm | None = None) -> None:
     """Refuse actions that nobody serves or that the caller may not use.
 
-    :raises Invalid: it is no URL, or there is no plugin for it
+    :param present: the alarm as it is, whose receivers were checked
+    :raises Invalid: it is no URL, there is no plugin for it, or it leads
+        where receivers may not be
     :raises NotAuthorized: it is for admins
     """
     used = check_schemes(alarm, services.actions)
@@ -110,6 +116,12 @@ def check_actions(services: base.Services, request: webob.Request,
             raise exception.NotAuthorized(
                 'You are not authorized to create action: %.200s'
                 % used[scheme])
+    known = _hosts(present) if present else {}
+    for host, url in _hosts(alarm).items():
+        if host not in known and not services.guard.permits_host(host):
+            raise exception.Invalid(
+                'The address of action %.200s is not allowed'
+                % action.masked(url))
 
 
 def check_schemes(alarm: alarm_obj.Alarm,
@@ -119,13 +131,23 @@ def check_schemes(alarm: alarm_obj.Alarm,
     :raises Invalid: it is no URL, or not of a known scheme
     """
     used = {}
-    for url in (*alarm.ok_actions, *alarm.alarm_actions,
-                *alarm.insufficient_data_actions):
+    for url in _urls(alarm):
         scheme = _scheme(url)
         if scheme not in known:
             raise exception.Invalid('Unsupported action %.200s' % url)
         used[scheme] = url
     return used
+
+
+def _urls(alarm: alarm_obj.Alarm) -> Iterator[str]:
+    return itertools.chain(alarm.ok_actions, alarm.alarm_actions,
+                           alarm.insufficient_data_actions)
+
+
+def _hosts(alarm: alarm_obj.Alarm) -> dict[str, str]:
+    """Return the hosts that the actions call, each with a URL of it."""
+    return {host: url for url in _urls(alarm)
+            if (host := urllib.parse.urlsplit(url).hostname)}
 
 
 def _scheme(url: str) -> str:

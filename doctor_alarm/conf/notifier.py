@@ -8,6 +8,11 @@ OPTS = [
 Topic of the hints by which evaluators wake notifiers. Change it to run two
 independent doctor_alarm on one broker.
 """),
+    cfg.StrOpt('wakeup_pool', default='', help="""
+Pool of the listener to wake-ups. Notifiers of one pool share the wake-ups,
+and every pool gets all of them. Leave it empty: notifiers of one database
+share its lanes, and one is enough to be woken.
+"""),
     cfg.IntOpt('workers', default=1, min=1, help="""
 Processes of the notifier on this host. Raise it when one core is busy.
 """),
@@ -56,6 +61,19 @@ Lanes that one process keeps in memory while they wait for their turn; one
 project gets half of it at most, one receiver a third. What is more stays in
 the database and is taken later. Raise it where memory is plenty and bursts
 are large.
+"""),
+    cfg.ListOpt('blocked_networks', default=[
+        '0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '100.100.100.200/32',
+        '::/128', '::1/128', 'fe80::/10', 'fd00:ec2::254/128'], help="""
+Networks (CIDR) that no action URL may lead to: those of the host itself,
+link-local ones and the metadata services of clouds by default. Whoever may
+create alarms lets the notifier call a receiver of their choice: add what it
+reaches and tenants must not, such as the networks of management. Read by the
+API, which refuses such an alarm, and by the notifier, at each connection.
+"""),
+    cfg.ListOpt('allowed_networks', default=[], help="""
+Exceptions from blocked_networks. Set it where a receiver that you trust is
+inside them. The standalone service has loopback here.
 """),
     cfg.StrOpt('ca_file', help="""
 File with the certificates of the authorities that https receivers are checked

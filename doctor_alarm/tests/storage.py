@@ -30,6 +30,9 @@ class Storage(fixtures.Fixture):
         self.conf([], project=project_conf.PROJECT, default_config_files=[],
                   default_config_dirs=[])
         self.conf.set_override('connection', self.url, group='database')
+        # Receivers of tests are on this host.
+        self.conf.set_override(
+            'allowed_networks', ['127.0.0.0/8'], group='notifier')
         self.db = api.Database(self.conf)
         self.addCleanup(self.db.dispose)
         schema.sync(self.db)

@@ -20,6 +20,7 @@ import webob.exc
 from doctor_alarm import context
 from doctor_alarm.db import api as db_api
 from doctor_alarm import event
+from doctor_alarm import guard
 from doctor_alarm.objects import change
 from doctor_alarm.policies import base as base_policy
 from doctor_alarm import policy
@@ -48,6 +49,7 @@ class Services:
     """What the controllers work with.
 
     ``actions``: schemes of URLs for which there is a notifier plugin.
+    ``guard``: where such a URL may lead.
     """
 
     conf: cfg.ConfigOpts
@@ -55,6 +57,7 @@ class Services:
     enforcer: oslo_policy.Enforcer
     events: Events
     actions: frozenset[str]
+    guard: guard.Guard
 
 
 class Resource:

@@ -13,8 +13,10 @@ import logging
 import os
 import random
 import resource
+import socket
 import ssl
 import time
+from typing import Any
 import urllib.parse
 import uuid
 
@@ -24,6 +26,7 @@ from oslo_config import cfg
 import yarl
 
 from doctor_alarm import exception
+from doctor_alarm import guard
 from doctor_alarm.notifier import base
 from doctor_alarm.notifier import body
 
@@ -54,6 +57,7 @@ class HttpNotifier(base.Notifier):
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         super().__init__(conf)
+        self._guard = guard.make(conf)
         self._session: aiohttp.ClientSession | None = None
         self._resolver: resolver.AsyncResolver | None = None
         self._draining: set[asyncio.Task[None]] = set()
@@ -71,7 +75,8 @@ class HttpNotifier(base.Notifier):
         self._resolver = resolver.AsyncResolver()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0, ssl=context, resolver=self._resolver),
+                limit=0, ssl=context, resolver=self._resolver,
+                socket_factory=self._socket),
             # Cookies would carry what one project got to another.
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
@@ -123,6 +128,19 @@ class HttpNotifier(base.Notifier):
             return await _refusal(
                 response, _secrets(delivery.action, target.url))
 
+    def _socket(self, address: tuple[Any, ...]) -> socket.socket:
+        """Return the socket of a connection to the address of a receiver.
+
+        No connection is made without it: the address that is checked is the
+        one that is connected to, whatever its name says next time.
+
+        :param address: as ``getaddrinfo`` gives it
+        """
+        family, kind, protocol, _name, where = address
+        if not self._guard.permits(where[0]):
+            raise _Blocked
+        return socket.socket(family, kind, protocol)
+
     def _release(self, response: aiohttp.ClientResponse) -> None:
         if response.content.is_eof():
             response.release()
@@ -132,6 +150,10 @@ class HttpNotifier(base.Notifier):
         task = asyncio.create_task(_drain(response))
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
+
+
+class _Blocked(OSError):
+    """The address is in a network that receivers may not be in."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -234,6 +256,9 @@ def _failed(exc: aiohttp.ClientError) -> base.Outcome:
     if isinstance(exc, aiohttp.ClientConnectorDNSError):
         return _unreached('the host name can not be resolved')
     if isinstance(exc, aiohttp.ClientConnectorError):
+        if isinstance(exc.os_error, _Blocked):
+            return base.Outcome.rejected(
+                'the address of the receiver is not allowed')
         # Its own text names the address.
         number = exc.os_error.errno
         return _unreached('no connection: %s' % (

@@ -40,6 +40,7 @@ timeout = 2
 retry_initial = 0.2
 retry_max = 1
 lease = 5
+allowed_networks = 127.0.0.0/8
 %(extra)s
 """
 

@@ -113,7 +113,7 @@ class Alarm(base.Resource):
         owner = ownership.of_changed(self.services, request, doc, present)
         new = form.parse(doc, project_id=owner.project_id,
                          user_id=owner.user_id)
-        ownership.check_actions(self.services, request, new)
+        ownership.check_actions(self.services, request, new, present)
 
         def edit(old: alarm_obj.Alarm) -> alarm_obj.Alarm:
             ownership.check_unmoved(present, old)

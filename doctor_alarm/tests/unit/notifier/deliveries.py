@@ -18,6 +18,7 @@ def a_conf(**options):
     conf = cfg.ConfigOpts()
     project_conf.register(conf)
     conf([], default_config_files=[], default_config_dirs=[])
+    options.setdefault('allowed_networks', ['127.0.0.0/8'])
     for name, value in options.items():
         conf.set_override(name, value, group='notifier')
     return conf

@@ -279,9 +279,11 @@ class TestHttpNotifier(contract.Contract, base.TestCase):
                 deliveries.a_delivery('http://h%d.hang/' % i)))
                 for i in range(200)]
             try:
-                async with self.receiver() as url, asyncio.timeout(3):
-                    return await plugin.deliver(deliveries.a_delivery(
+                async with self.receiver() as url:
+                    outcome = await plugin.deliver(deliveries.a_delivery(
                         url.replace('127.0.0.1', 'good.example')))
+                self.assertFalse(any(task.done() for task in hanging))
+                return outcome
             finally:
                 for task in hanging:
                     task.cancel()
@@ -316,6 +318,44 @@ class TestHttpNotifier(contract.Contract, base.TestCase):
                 return len(plugin._session.connector._acquired)
 
         self.assertEqual(0, self.with_plugin(work))
+
+    def test_receivers_in_blocked_networks_are_not_called(self):
+        for host in ('127.0.0.1', '[::ffff:127.0.0.1]', 'localhost'):
+            async def work(plugin, host=host):
+                async with self.receiver() as url:
+                    return await plugin.deliver(deliveries.a_delivery(
+                        url.replace('127.0.0.1', host)))
+            outcome = self.with_plugin(work, allowed_networks=[])
+
+            self.assertEqual(contract.REJECTED, outcome.status, host)
+            self.assertIn('not allowed', outcome.reason)
+            self.check_reason(outcome)
+        self.assertEqual([], self.requests)
+
+    def test_the_address_counts_at_the_time_of_the_call(self):
+        # It was somebody else's when the alarm was defined.
+        server = self.useFixture(nameserver.NameServer())
+
+        async def work(plugin):
+            async with self.receiver() as url:
+                return await plugin.deliver(deliveries.a_delivery(
+                    url.replace('127.0.0.1', 'rebound.example')))
+        outcome = self.with_plugin(work, allowed_networks=[])
+
+        self.assertEqual(contract.REJECTED, outcome.status)
+        self.assertIn('rebound.example', server.asked)
+        self.assertEqual([], self.requests)
+
+    def test_an_answer_leads_nowhere_else(self):
+        async def elsewhere(request):
+            self.requests.append(request)
+            return web.Response(status=307, headers={
+                'Location': 'http://169.254.169.254/latest/meta-data'})
+
+        outcome = self.outcome(elsewhere)
+
+        self.assertEqual(contract.REJECTED, outcome.status)
+        self.assertEqual(1, len(self.requests))
 
     def test_long_reasons_are_cut(self):
         outcome = self.outcome(answer(404, text='x' * 100000))
