@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import urllib.parse
 
+import sqlalchemy as sa
 import webob
 
 from doctor_alarm import exception
@@ -12,6 +13,9 @@ from doctor_alarm.objects import query
 
 _PAGING = frozenset(('sort', 'limit', 'marker'))
 _FILTER = frozenset(('q.field', 'q.op', 'q.value', 'q.type'))
+
+_OPERATORS = {'eq': '=', 'ne': '!=', 'lt': '<', 'le': '<=', 'gt': '>',
+              'ge': '>='}
 
 
 def page(request: webob.Request, sort: Sequence[tuple[str, str]],
@@ -45,13 +49,26 @@ def filters(request: webob.Request) -> list[tuple[str, str]]:
     return list(zip(fields, values, strict=True))
 
 
-def refuse_filters(request: webob.Request) -> None:
-    """Refuse filters of a list that has none.
+def condition(request: webob.Request,
+              fields: query.Fields) -> sa.ColumnElement[bool] | None:
+    """Return what the filters of a list with operators ask for.
 
-    :raises Invalid: there is one
+    :raises Invalid: names what is wrong with them
     """
-    if filters(request):
-        raise exception.Invalid('This list can not be filtered by q.field')
+    names, ops, values = (
+        request.GET.getall('q.' + part) for part in ('field', 'op', 'value'))
+    if len(names) != len(values) or len(ops) not in (0, len(names)):
+        raise exception.Invalid(
+            'Each q.field needs a q.value, and each or none a q.op')
+    for op in ops:
+        if op not in _OPERATORS:
+            raise exception.Invalid('q.op must be one of %s, not %.80s' % (
+                ', '.join(_OPERATORS), op))
+    if not names:
+        return None
+    return query.condition(fields, {'and': [
+        {_OPERATORS[op]: {name: value}} for name, op, value in zip(
+            names, ops or ['eq'] * len(names), values, strict=True)]})
 
 
 def next_link(request: webob.Request, marker: str) -> str:

@@ -240,6 +240,8 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     cursor = dbapi_connection.cursor()
     cursor.execute('PRAGMA journal_mode=WAL')
     cursor.execute('PRAGMA synchronous=FULL')
+    # As the collations of the other databases have it.
+    cursor.execute('PRAGMA case_sensitive_like=ON')
     cursor.close()
 
 

@@ -128,6 +128,8 @@ change = sa.Table(
     sa.Column('message_id', _id(64), nullable=True),
     sa.UniqueConstraint('alarm_id', 'message_id'),
     sa.Index(None, 'alarm_id', 'timestamp', 'id'),
+    # A project searches its own history, however long that of others is.
+    sa.Index(None, 'on_behalf_of', 'timestamp', 'id'),
     sa.Index(None, 'timestamp'),
     **_TABLE)
 

@@ -23,6 +23,9 @@ def _severity(value: Any) -> int:
 
 
 FIELDS: query.Fields = {
+    # What complex queries of Aodh may call them.
+    'project': query.Field(_C.project_id, query.text),
+    'user': query.Field(_C.user_id, query.text),
     'alarm_id': query.Field(_C.id, query.token),
     'name': query.Field(_C.name, query.text),
     'type': query.Field(_C.type, query.token),

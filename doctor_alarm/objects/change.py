@@ -86,6 +86,9 @@ def insert(conn: sa.Connection, rows: Iterable[Mapping[str, Any]]) -> None:
 
 _C = models.change.c
 FIELDS: query.Fields = {
+    # What complex queries of Aodh may call them.
+    'project': query.Field(_C.project_id, query.text),
+    'user': query.Field(_C.user_id, query.text),
     'event_id': query.Field(_C.event_id, query.token),
     'alarm_id': query.Field(_C.alarm_id, query.token),
     'type': query.Field(_C.type, query.token),
@@ -93,6 +96,7 @@ FIELDS: query.Fields = {
     'user_id': query.Field(_C.user_id, query.text),
     'on_behalf_of': query.Field(_C.on_behalf_of, query.text),
     'timestamp': query.Field(_C.timestamp, query.time),
+    'detail': query.Field(_C.detail, query.text),
 }
 
 NEWEST_FIRST = (('timestamp', query.DESC),)
@@ -100,22 +104,38 @@ NEWEST_FIRST = (('timestamp', query.DESC),)
 
 def of_alarm(conn: sa.Connection, alarm_id: str,
              on_behalf_of: str | None = None,
-             page: query.Page | None = None) -> list[Change]:
+             page: query.Page | None = None,
+             condition: sa.ColumnElement[bool] | None = None,
+             ) -> list[Change]:
     """Return the history of one alarm, newest first by default.
 
     It outlives the alarm.
 
     :param on_behalf_of: only what was done for this project
+    :param condition: of :func:`query.condition`; ``None``: all records
     :raises Invalid: names what is wrong with the page
     """
     if not alarm_id.isascii() or '\0' in alarm_id:
         return []
-    select = sa.select(*(
-        _C[field.name] for field in dataclasses.fields(Change))
-    ).where(_C.alarm_id == alarm_id)
+    parts = [_C.alarm_id == alarm_id]
     if on_behalf_of is not None:
-        select = select.where(_C.on_behalf_of == on_behalf_of)
+        parts.append(_C.on_behalf_of == on_behalf_of)
+    if condition is not None:
+        parts.append(condition)
+    return find(conn, sa.and_(*parts), page or query.Page(sort=NEWEST_FIRST))
+
+
+def find(conn: sa.Connection, condition: sa.ColumnElement[bool] | None,
+         page: query.Page) -> list[Change]:
+    """Return one page of the records that fulfil a condition.
+
+    :param condition: of :func:`query.condition`; ``None``: all records
+    :raises Invalid: names what is wrong with the page
+    """
+    select = sa.select(*(
+        _C[field.name] for field in dataclasses.fields(Change)))
+    if condition is not None:
+        select = select.where(condition)
     statement = query.paged(
-        conn, select, FIELDS, _C.event_id,
-        page or query.Page(sort=NEWEST_FIRST), tie=_C.id)
+        conn, select, FIELDS, _C.event_id, page, tie=_C.id)
     return [Change(**found) for found in conn.execute(statement).mappings()]

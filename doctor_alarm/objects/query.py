@@ -7,6 +7,8 @@ rest come from outside, so everything that is wrong with it has a sentence.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -19,6 +21,7 @@ import sqlalchemy as sa
 
 from doctor_alarm import event
 from doctor_alarm import exception
+from doctor_alarm.objects import query_pattern
 
 ASC = 'asc'
 DESC = 'desc'
@@ -31,6 +34,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     '=': operator.eq, '!=': operator.ne, '<': operator.lt, '>': operator.gt,
     '<=': operator.le, '=<': operator.le, '>=': operator.ge,
     '=>': operator.ge}
+MATCHES = '=~'
 _JOIN: dict[str, Callable[..., sa.ColumnElement[bool]]] = {
     'and': sa.and_, 'or': sa.or_}
 
@@ -113,7 +117,8 @@ def condition(fields: Fields, expression: Any,
         raise exception.Invalid(
             'Filter must be an object of one operator, not %.80r'
             % (expression,))
-    (op, operand), = expression.items()
+    (written, operand), = expression.items()
+    op = written.lower()
     below = functools.partial(condition, fields, depth=depth + 1)
     if op == 'not':
         return sa.not_(below(operand))
@@ -122,11 +127,26 @@ def condition(fields: Fields, expression: Any,
             raise exception.Invalid(
                 'Operator "%s" of the filter takes a list' % op)
         return _JOIN[op](*(below(part) for part in operand))
-    if op in _COMPARE or op == 'in':
+    if op in _COMPARE or op in ('in', MATCHES):
         return _compare(fields, op, operand)
     raise exception.Invalid(
         'Operator "%.80s" of the filter is not one of %s' % (
-            op, ', '.join([*_COMPARE, 'in', *_JOIN, 'not'])))
+            written, ', '.join([*_COMPARE, MATCHES, 'in', *_JOIN, 'not'])))
+
+
+def values_of(expression: Any, names: Collection[str]) -> Iterator[Any]:
+    """Give each value that a compiled filter compares these fields with."""
+    if isinstance(expression, list):
+        for part in expression:
+            yield from values_of(part, names)
+    elif isinstance(expression, dict):
+        for name, operand in expression.items():
+            if name not in names:
+                yield from values_of(operand, names)
+            elif isinstance(operand, list):
+                yield from operand
+            else:
+                yield operand
 
 
 def _size(part: Any, depth: int) -> int:
@@ -147,6 +167,8 @@ def _compare(fields: Fields, op: str,
             'Operator "%s" of the filter takes an object of one field' % op)
     (name, value), = operand.items()
     field = get_field(fields, name)
+    if op == MATCHES:
+        return _matches(field, name, value)
     if op != 'in':
         found: sa.ColumnElement[bool] = _COMPARE[op](
             field.column, read(field, name, value))
@@ -156,6 +178,19 @@ def _compare(fields: Fields, op: str,
             'Operator "in" of the filter takes a list of 1 to %d values'
             % MAX_VALUES)
     return field.column.in_([read(field, name, item) for item in value])
+
+
+def _matches(field: Field, name: str,
+             value: Any) -> sa.ColumnElement[bool]:
+    if field.read not in (text, token):
+        raise exception.Invalid(
+            'Operator "%s" of the filter is for texts, which field "%s" is '
+            'not' % (MATCHES, name))
+    try:
+        return query_pattern.matches(field.column, field.read(value))
+    except ValueError as exc:
+        raise exception.Invalid(
+            'Value of field "%s" must be %s' % (name, exc)) from None
 
 
 def get_field(fields: Fields, name: Any) -> Field:

@@ -2,6 +2,9 @@
 """Shape of a complex query; filter and order are texts of JSON."""
 from doctor_alarm.schemas import sentence
 
+#: Fields that an order may have.
+MAX_ORDER = 20
+
 _TEXT = {'type': ['string', 'null'], 'maxLength': 65535}
 
 CHECKER = sentence.Checker({

@@ -13,8 +13,8 @@ CAPABILITIES = {
     'api': {
         'alarms:query:simple': True,
         'alarms:query:complex': True,
-        'alarms:history:query:simple': False,
-        'alarms:history:query:complex': False,
+        'alarms:history:query:simple': True,
+        'alarms:history:query:complex': True,
     },
     'alarm_storage': {
         'storage:production_ready': True,

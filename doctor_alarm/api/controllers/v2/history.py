@@ -12,6 +12,10 @@ from doctor_alarm.api import params
 from doctor_alarm.objects import change
 from doctor_alarm.policies import alarm as policies
 
+#: Fields by which the history can be filtered.
+_FILTERS = ('event_id', 'type', 'user_id', 'project_id', 'on_behalf_of',
+            'timestamp', 'detail')
+
 
 class History(base.Resource):
     """``/v2/alarms/{alarm_id}/history``"""
@@ -31,11 +35,13 @@ class History(base.Resource):
         project_id = None
         if not base.is_admin(self.services, request):
             project_id = base.caller_of(request).project_id or ''
-        params.refuse_filters(request)
+        condition = params.condition(
+            request, {name: change.FIELDS[name] for name in _FILTERS})
         page = params.page(request, change.NEWEST_FIRST,
                            self.services.conf.api.max_limit)
         with self.services.db.reader() as conn:
-            found = change.of_alarm(conn, self.alarm_id, project_id, page)
+            found = change.of_alarm(
+                conn, self.alarm_id, project_id, page, condition)
         if len(found) == page.limit:
             response.headers['Link'] = params.next_link(
                 request, found[-1].event_id)

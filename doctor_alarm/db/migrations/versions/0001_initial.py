@@ -145,6 +145,8 @@ def _create_change():
         **_TABLE)
     op.create_index('ix_change_alarm_id_timestamp_id', 'change',
                     ['alarm_id', 'timestamp', 'id'])
+    op.create_index('ix_change_on_behalf_of_timestamp_id', 'change',
+                    ['on_behalf_of', 'timestamp', 'id'])
     op.create_index('ix_change_timestamp', 'change', ['timestamp'])
 
 

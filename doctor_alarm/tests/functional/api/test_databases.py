@@ -6,6 +6,7 @@ from doctor_alarm.tests.services import postgresql
 from doctor_alarm.tests.unit.api import test_alarm
 from doctor_alarm.tests.unit.api import test_alarm_list
 from doctor_alarm.tests.unit.api import test_fuzz
+from doctor_alarm.tests.unit.api import test_query
 
 
 class OnMariaDB:
@@ -32,7 +33,11 @@ class MariaDBListTest(OnMariaDB, test_alarm_list.ListTest):
     pass
 
 
-class MariaDBQueryTest(OnMariaDB, test_alarm_list.QueryTest):
+class MariaDBQueryTest(OnMariaDB, test_query.QueryTest):
+    pass
+
+
+class MariaDBHistoryQueryTest(OnMariaDB, test_query.HistoryTest):
     pass
 
 
@@ -45,6 +50,14 @@ class PostgreSQLChangeTest(OnPostgreSQL, test_alarm.ChangeTest):
 
 
 class PostgreSQLListTest(OnPostgreSQL, test_alarm_list.ListTest):
+    pass
+
+
+class PostgreSQLQueryTest(OnPostgreSQL, test_query.QueryTest):
+    pass
+
+
+class PostgreSQLHistoryQueryTest(OnPostgreSQL, test_query.HistoryTest):
     pass
 
 

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import json
-
 from doctor_alarm.tests.unit.api import base
 
 
@@ -98,51 +96,3 @@ class ListTest(base.ApiTestCase):
 
         self.assertIn('not found', self.fault(
             400, 'get', '/v2/alarms?marker=' + other))
-
-
-class QueryTest(base.ApiTestCase):
-
-    def setUp(self):
-        super().setUp()
-        self.create(name='a')
-        self.create(name='b', severity='critical')
-        self.create(base.BOB, name='c')
-
-    def names(self, doc, who=base.ALICE):
-        return ''.join(alarm['name'] for alarm in self.call(
-            'post', '/v2/query/alarms', doc, who))
-
-    def query(self, expression, **more):
-        return {'filter': json.dumps(expression), **more}
-
-    def test_by_name(self):
-        self.assertEqual('a', self.names(self.query({'=': {'name': 'a'}})))
-        self.assertEqual('', self.names(self.query({'=': {'name': 'c'}})))
-        self.assertEqual('c', self.names(
-            self.query({'=': {'name': 'c'}}), base.ADMIN))
-
-    def test_confined_to_the_project_whatever_is_asked(self):
-        self.assertEqual('ba', self.names(
-            self.query({'!=': {'project_id': 'p1'}}) | {'filter': None}))
-        self.assertEqual('', self.names(self.query(
-            {'or': [{'=': {'project_id': 'p2'}},
-                    {'=': {'name': 'c'}}]})))
-        self.assertEqual('cba', self.names({}, base.ADMIN))
-
-    def test_order_and_limit(self):
-        self.assertEqual('ab', self.names(
-            {'orderby': '[{"name": "ASC"}]', 'filter': ''}))
-        self.assertEqual('b', self.names({'limit': 1}))
-
-    def test_what_is_wrong_has_a_sentence(self):
-        for doc, words in [
-                ([], 'object'), ({'foo': 1}, 'foo'), ({'limit': 0}, 'limit'),
-                ({'filter': {}}, 'filter'), ({'filter': '{'}, 'filter'),
-                (self.query({'=~': {'name': 'a'}}), '"=~"'),
-                (self.query({'=': {'alarm_actions': 'a'}}), 'alarm_actions'),
-                ({'orderby': '{}'}, None), ({'orderby': '[7]'}, 'orderby'),
-                ({'orderby': '[{"name": "up"}]'}, 'asc or desc'),
-                ({'orderby': '7'}, 'orderby')]:
-            if words:
-                self.assertIn(words, self.fault(
-                    400, 'post', '/v2/query/alarms', doc), doc)

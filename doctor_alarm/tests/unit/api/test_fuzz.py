@@ -16,7 +16,7 @@ NAMES = st.sampled_from((
     'time_constraints', 'start', 'duration', 'timezone', 'project_id',
     'user_id', 'description', 'state_timestamp', 'event', 'events', 'time',
     'details', 'hostname', 'tenant_id', 'filter', 'orderby', 'limit', '=',
-    'and', 'in', 'not')) | st.text(max_size=5)
+    'and', 'in', 'not', '=~', 'detail', 'on_behalf_of')) | st.text(max_size=5)
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.text(max_size=20)
     | st.floats(allow_nan=False, allow_infinity=False)
@@ -70,6 +70,14 @@ class FuzzTest(base.ApiTestCase):
     @hypothesis.given(DOCS | FILTERS)
     def test_query(self, doc):
         self.check('post', '/v2/query/alarms', doc)
+        self.check('post', '/v2/query/alarms/history', doc)
+
+    @settings
+    @hypothesis.given(st.text(max_size=30) | st.text('.*+?|^$\\\\!%_[(a',
+                                                     max_size=30))
+    def test_pattern(self, pattern):
+        self.check('post', '/v2/query/alarms', {
+            'filter': json.dumps({'=~': {'name': pattern}})})
 
     @settings
     @hypothesis.given(st.lists(st.tuples(
