@@ -33,6 +33,7 @@ class Seeds:
     :ivar host_batch: so many of them are pinned to one host
     :ivar half_silent: every second alarm does not repeat its actions, and
         has fired already
+    :ivar clears: an alarm ends when its server is active again
     :ivar hot: events concern the first so many alarms only; 0: all of them
     """
 
@@ -40,6 +41,7 @@ class Seeds:
     host_batch: int = 0
     half_silent: bool = False
     hot: int = 0
+    clears: bool = False
 
     def repeats(self, i):
         return not (self.half_silent and i % 2)
@@ -53,8 +55,10 @@ class Seeds:
         if i % 100 == 99:
             return {'event_type': OTHER_TYPES[i // 100 % len(OTHER_TYPES)],
                     'query': [failed]}
+        clear = {'clear': {'event_type': TYPE, 'query': [
+            _equal('state', 'active')]}} if self.clears else {}
         return {'event_type': TYPE, 'query': [
-            _equal('instance_id', _server(i)), failed]}
+            _equal('instance_id', _server(i)), failed], **clear}
 
     def hits(self, count, chance):
         """Yield (event, whether it calls back) of events that hit."""
