@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 from typing import Any
-import zoneinfo
 
 from doctor_alarm import action
+from doctor_alarm import constraint
 from doctor_alarm import event
 from doctor_alarm import exception
 from doctor_alarm import match
@@ -182,13 +182,12 @@ def _time_constraint(index: int, item: Mapping[str, Any]) -> dict[str, Any]:
                 field + 'duration', duration,
                 'Value must be a whole number.'))
         duration = int(duration)
-    if len(item['start'].split()) not in (5, 6):
-        raise exception.Invalid(sentence.invalid(
-            field + 'start', item['start'],
-            'Value must be a cron expression of 5 or 6 fields.'))
     zone = item.get('timezone') or ''
-    if zone:
-        _check_zone(zone)
+    wrong = constraint.complaint(item['start'], zone)
+    if wrong:
+        name, words = wrong
+        raise exception.Invalid(sentence.invalid(
+            field + name, item.get(name), words))
     return {
         'name': item['name'],
         'description': item.get('description') or (
@@ -196,11 +195,3 @@ def _time_constraint(index: int, item: Mapping[str, Any]) -> dict[str, Any]:
             % (item['start'], duration)),
         'start': item['start'], 'duration': duration, 'timezone': zone,
     }
-
-
-def _check_zone(name: str) -> None:
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise exception.Invalid(
-            'Timezone %.80s is not valid' % name) from None

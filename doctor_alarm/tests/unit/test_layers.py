@@ -13,8 +13,8 @@ PACKAGE = 'doctor_alarm'
 
 LAYERS = (
     # values, the pure heart, options: no I/O of our own
-    {'action', 'conf', 'event', 'exception', 'match', 'metrics', 'policies',
-     'redact', 'schemas', 'transition'},
+    {'action', 'conf', 'constraint', 'event', 'exception', 'match', 'metrics',
+     'policies', 'redact', 'schemas', 'transition'},
     # the outside world: who asks, the bus, the database, the process
     {'context', 'db', 'guard', 'messaging', 'policy', 'service'},
     # the nouns and their SQL; dead letters in the queue of the broker
@@ -31,7 +31,8 @@ STAGES = LAYERS[3]
 WITHOUT_DATABASE = {'agent', 'inspector', 'monitors'}
 
 # Besides the standard library and oslo, for the units of layer 0
-PURE = {'conf': {'pbr'}, 'metrics': {'prometheus_client'},
+PURE = {'conf': {'pbr'}, 'constraint': {'croniter'},
+        'metrics': {'prometheus_client'},
         'schemas': {'fastjsonschema', 'jsonschema'}}
 
 

@@ -143,6 +143,9 @@ class CreateTest(base.ApiTestCase):
                     {'name': 'a', 'start': '* * * * *', 'duration': 1,
                      'timezone': 'Mars/Base'}]}, 'Timezone Mars/Base'),
                 ({'time_constraints': [
+                    {'name': 'a', 'start': '0 0 30 2 *', 'duration': 1}]},
+                 'time_constraints[0].start'),
+                ({'time_constraints': [
                     {'name': 'a', 'start': '* * * * *', 'duration': -1}]},
                  'duration'),
                 ({'time_constraints': [

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time constraints: when an alarm takes events."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import datetime
+import functools
+from typing import Any
+import zoneinfo
+
+import croniter
+
+_UTC = datetime.UTC
+#: Fields that croniter fills with a number of its choice.
+_DRAWN = ('r', 'h')
+
+
+def complaint(start: str, zone: str) -> tuple[str, str] | None:
+    """Return what is wrong with a constraint, and with which field.
+
+    :param start: cron expression of five fields; a sixth one is seconds
+    :param zone: IANA name; empty: UTC
+    """
+    fields = start.split()
+    if len(fields) not in (5, 6):
+        return 'start', 'Value must be a cron expression of 5 or 6 fields.'
+    if any(field.lower().startswith(_DRAWN) for field in fields):
+        return 'start', 'Value must say when, not leave it to chance.'
+    try:
+        _zone(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return 'timezone', 'Timezone %.80s is not valid' % zone
+    try:
+        _last_start(start, zone, datetime.datetime.now(_UTC))
+    except (ValueError, KeyError, AttributeError) as exc:
+        return 'start', 'Value is not a cron expression: %.200s.' % exc
+    return None
+
+
+def permits(constraints: Iterable[Mapping[str, Any]],
+            moment: datetime.datetime) -> bool:
+    """Whether a moment is in one of the spans, or there is none.
+
+    :param constraints: ``start``, ``duration`` in seconds and ``timezone``
+    :param moment: aware
+    """
+    constraints = tuple(constraints)
+    return not constraints or any(
+        moment - _last_start(item['start'], item['timezone'], moment)
+        <= datetime.timedelta(seconds=item['duration'])
+        for item in constraints)
+
+
+@functools.lru_cache(256)
+def _zone(name: str) -> datetime.tzinfo:
+    return zoneinfo.ZoneInfo(name) if name else _UTC
+
+
+def _last_start(start: str, zone: str,
+                moment: datetime.datetime) -> datetime.datetime:
+    """Return the last beginning of a span, up to and with a moment."""
+    # The span that begins in this very second has begun.
+    following = moment.replace(microsecond=0) + datetime.timedelta(seconds=1)
+    found: datetime.datetime = croniter.croniter(
+        start, following.astimezone(_zone(zone)),
+    ).get_prev(datetime.datetime)
+    return found.astimezone(_UTC)
