@@ -44,7 +44,7 @@ def make_app(conf: cfg.ConfigOpts) -> Any:
     db.dispose()
     publisher = messaging.Publisher(
         messaging.get_own_transport(conf), conf.evaluator.event_topic,
-        PUBLISHER_ID)
+        PUBLISHER_ID, deadline=conf.api.publish_timeout)
     return app.build_app(conf, db, events.BusEvents(publisher))
 
 

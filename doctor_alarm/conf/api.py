@@ -38,6 +38,10 @@ may be as large as that.
 Most items in the answer to a list. A longer list is cut, and the header Link
 leads to the rest. Lower it where memory is scarce.
 """),
+    cfg.FloatOpt('publish_timeout', default=15.0, min=1.0, help="""
+Seconds that the broker has to confirm posted events; then the answer is 503,
+and the client posts them again. Lower it where clients wait for less.
+"""),
     cfg.IntOpt('drain_timeout', default=30, min=0, help="""
 Seconds that requests may still take after a SIGTERM.
 """),

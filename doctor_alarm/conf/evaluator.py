@@ -8,6 +8,13 @@ OPTS = [
 Topic of our own durable hop, from agents and API to evaluators. Change it to
 run two independent doctor_alarm on one broker.
 """),
+    cfg.StrOpt('event_pool', default='', help="""
+Pool of the listener on our own hop. Evaluators of one pool share its events,
+and every pool gets all of them: set it where a second doctor_alarm, with a
+database of its own, shall evaluate the same events. Leave it empty in the
+first one: the queue without a pool is always filled, and so is that of a pool
+until it is deleted.
+"""),
     cfg.StrOpt('ceilometer_topic', default='alarm.all', help="""
 Topic on which a Ceilometer publishes events for alarms (its publisher
 notifier://?topic=alarm.all). Empty: do not listen. Two consumers of one topic

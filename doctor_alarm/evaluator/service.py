@@ -61,7 +61,7 @@ class EvaluatorService(service.Service):
             messaging.get_own_transport(conf))
         self._stage = stage.Stage(
             conf, letters, stopping=self.stopping,
-            source='%s.sample' % conf.evaluator.event_topic)
+            source=_queue(conf, ours=True))
         self._stage.start()
         batches = messaging.Batcher(
             'committer', functools.partial(
@@ -94,7 +94,7 @@ class EvaluatorService(service.Service):
             messaging.get_own_transport(self._conf),
             [oslo_messaging.Target(topic=options.event_topic)],
             lambda incoming: submit(_Taken(incoming, ours=True)),
-            priorities=['sample'])]
+            pool=options.event_pool, priorities=['sample'])]
         if options.ceilometer_topic:
             servers.append(messaging.BatchServer(
                 messaging.get_transport(self._conf, options.ceilometer_url),
@@ -147,11 +147,16 @@ class EvaluatorService(service.Service):
             else 'broke the evaluator: %s' % type(exc).__name__)
         LOG.warning('Malformed event in message %s put aside: %s',
                     message_id, reason)
-        options = self._conf.evaluator
-        committer.put_aside(
-            message_id, reason, [doc], '%s.sample' % (
-                options.event_topic if taken.ours
-                else options.ceilometer_topic))
+        committer.put_aside(message_id, reason, [doc],
+                            _queue(self._conf, taken.ours))
+
+
+def _queue(conf: cfg.ConfigOpts, ours: bool) -> str:
+    """Return the queue that a message came from, and is replayed to."""
+    options = conf.evaluator
+    if ours:
+        return options.event_pool or '%s.sample' % options.event_topic
+    return options.pool or '%s.sample' % options.ceilometer_topic
 
 
 def _acknowledge(incoming: Any) -> Callable[[BaseException | None], None]:

@@ -42,7 +42,8 @@ class NotifierService(service.Service):
             [oslo_messaging.Target(
                 exchange=messaging.HINT_EXCHANGE,
                 topic=self._conf.notifier.wakeup_topic)],
-            self._on_message, priorities=['sample'])
+            self._on_message, pool=self._conf.notifier.wakeup_pool,
+            priorities=['sample'])
         self._server.start()
         LOG.info('The notifier listens')
 

@@ -9,6 +9,7 @@ import amqp
 import fixtures
 import kombu
 import oslo_messaging
+from testtools import matchers
 
 from doctor_alarm import dead_letter
 from doctor_alarm import exception
@@ -29,10 +30,11 @@ class BusTests(base.TestCase):
         self.conf.set_override('transport_url', self.bus.url)
         self.got = queue.Queue()
 
-    def listen(self, transport, topic=TOPIC, on_message=None, **kwargs):
+    def listen(self, transport, topic=TOPIC, on_message=None, pool=None,
+               **kwargs):
         server = messaging.BatchServer(
             transport, [oslo_messaging.Target(topic=topic, **kwargs)],
-            on_message or self.got.put, priorities=['sample'])
+            on_message or self.got.put, pool=pool, priorities=['sample'])
         server.start()
         self.addCleanup(self.end, server)
         return server
@@ -74,7 +76,7 @@ class TestOwnHop(BusTests):
     def test_published_before_anybody_listened(self):
         self.publish([{'n': 1}])
         self.listen(self.own())
-        incoming = self.got.get(timeout=10)
+        incoming = self.got.get(timeout=60)
         self.assertEqual([{'n': 1}], incoming.message['payload'])
         self.assertEqual('test', incoming.message['publisher_id'])
         incoming.acknowledge()
@@ -83,7 +85,7 @@ class TestOwnHop(BusTests):
         server = self.listen(self.own())
         for n in range(3):
             self.publish(n)
-        first = [self.got.get(timeout=10) for _ in range(3)]
+        first = [self.got.get(timeout=60) for _ in range(3)]
         first[1].acknowledge()
         self.end(server)
         self.wait_until(lambda: self.waiting() == 2)
@@ -92,7 +94,7 @@ class TestOwnHop(BusTests):
         """oslo.messaging would drop it unacknowledged as a duplicate."""
         self.listen(self.own())
         self.publish('x')
-        self.got.get(timeout=10)
+        self.got.get(timeout=60)
         self.bus.server.stop()
         self.bus.server.start()
         again = self.got.get(timeout=60)
@@ -105,7 +107,7 @@ class TestOwnHop(BusTests):
         self.listen(self.own())
         for n in range(20):
             self.publish(n)
-        taken = [self.got.get(timeout=10) for _ in range(20)]
+        taken = [self.got.get(timeout=60) for _ in range(20)]
         threads = [threading.Thread(target=m.acknowledge)
                    for m in reversed(taken)]
         for thread in threads:
@@ -113,7 +115,7 @@ class TestOwnHop(BusTests):
         for thread in threads:
             thread.join()
         self.publish('last')
-        self.got.get(timeout=10).acknowledge()
+        self.got.get(timeout=60).acknowledge()
         self.assertEqual(0, self.waiting())
 
     def test_prefetch_is_bounded(self):
@@ -138,7 +140,7 @@ class TestOwnHop(BusTests):
 
     def test_publish_to_a_broker_that_hangs_raises(self):
         self.useFixture(fixtures.MonkeyPatch(
-            'doctor_alarm.messaging.CONFIRM_TIMEOUT', 0.5))
+            'doctor_alarm.messaging.transport.CONFIRM_TIMEOUT', 0.5))
         publisher = messaging.Publisher(self.own(), TOPIC, 'test')
         publisher.publish('event', 1)
         self.addCleanup(self.bus.server.go_on)
@@ -149,6 +151,94 @@ class TestOwnHop(BusTests):
         publisher.publish('event', 3)
         # What was not confirmed may have arrived: twice is allowed.
         self.wait_until(lambda: self.waiting() >= 2)
+
+    def test_a_publish_with_a_deadline_ends_with_it(self):
+        """Without one it goes on for more than a minute."""
+        publisher = messaging.Publisher(self.own(), TOPIC, 'test', deadline=3)
+        publisher.publish('event', 1)
+        self.addCleanup(self.bus.server.go_on)
+        self.bus.server.hang()
+
+        started = time.monotonic()
+        error = self.assertRaises(exception.PublishFailed,
+                                  publisher.publish, 'event', 2)
+        took = time.monotonic() - started
+
+        self.assertThat(took, matchers.LessThan(9))
+        self.assertIn('within 3 s', str(error))
+        self.bus.server.go_on()
+        publisher.publish('event', 3)
+        # What was given up may arrive nevertheless.
+        self.wait_until(lambda: self.waiting() >= 2)
+
+    def test_a_crowd_with_a_deadline_is_bounded(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.messaging.publish.CROWD', 2))
+        publisher = messaging.Publisher(self.own(), TOPIC, 'test', deadline=2)
+        publisher.publish('event', 1)
+        self.addCleanup(self.bus.server.go_on)
+        self.bus.server.hang()
+        failures = queue.Queue()
+
+        def publish(n):
+            failures.put(self.assertRaises(
+                exception.PublishFailed, publisher.publish, 'event', n))
+        callers = [threading.Thread(target=publish, args=(n,))
+                   for n in range(6)]
+        for caller in callers:
+            caller.start()
+        for _ in callers:
+            failures.get(timeout=30)
+        senders = [thread for thread in threading.enumerate()
+                   if thread.name == 'publish']
+        self.assertThat(len(senders), matchers.LessThan(3))
+
+        self.bus.server.go_on()
+        # then: it works again, as soon as the given up ones have ended
+        self.wait_until(lambda: self.succeeds(publisher), timeout=120)
+
+    def succeeds(self, publisher):
+        try:
+            publisher.publish('event', 'x')
+        except exception.PublishFailed:
+            return False
+        return True
+
+    def test_every_pool_gets_every_event(self):
+        pools = {name: queue.Queue() for name in ('one', 'two')}
+        for name, got in pools.items():
+            self.listen(self.own(), on_message=got.put, pool=name)
+        for n in range(20):
+            self.publish(n)
+        for got in pools.values():
+            taken = [got.get(timeout=30) for _ in range(20)]
+            self.assertEqual(list(range(20)),
+                             [x.message['payload'] for x in taken])
+            for incoming in taken:
+                incoming.acknowledge()
+        # then: the queue without a pool has them for another reader
+        self.wait_until(lambda: self.waiting('one') == 0)
+        self.assertEqual(20, self.waiting())
+
+    def test_consumers_without_a_pool_share(self):
+        self.check_sharing(None)
+
+    def test_consumers_of_a_pool_share(self):
+        self.check_sharing('one')
+
+    def check_sharing(self, pool):
+        readers = [queue.Queue() for _ in range(2)]
+        for got in readers:
+            self.listen(self.own(), on_message=got.put, pool=pool)
+        for n in range(20):
+            self.publish(n)
+        self.wait_until(
+            lambda: sum(got.qsize() for got in readers) == 20, timeout=30)
+        seen = [{got.get().message['payload'] for _ in range(got.qsize())}
+                for got in readers]
+        self.assertEqual(set(range(20)), seen[0] | seen[1])
+        self.assertEqual(set(), seen[0] & seen[1])
+        self.assertTrue(all(seen))
 
     def test_other_settings_stop_with_one_line(self):
         with kombu.Connection(dead_letter.kombu_url(self.own())) as conn:
@@ -183,7 +273,7 @@ class TestDeadLetters(BusTests):
                      b'{"oslo.version": "2.0", "oslo.message": "{"}'):
             self.raw_publish(body)
         self.publish('good')
-        self.got.get(timeout=10).acknowledge()
+        self.got.get(timeout=60).acknowledge()
         letters = self.wait_until(lambda: len(self.letters.list()) == 5
                                   and self.letters.list())
         self.assertEqual({TOPIC + '.sample'}, {x.source for x in letters})
@@ -208,7 +298,7 @@ class TestDeadLetters(BusTests):
 
         self.assertEqual(['m2'], [x.message_id for x in self.letters.list()])
         self.listen(self.own())
-        payloads = [self.got.get(timeout=10).message['payload']
+        payloads = [self.got.get(timeout=60).message['payload']
                     for _ in range(2)]
         self.assertEqual(['first', [{'bad': 1}]], payloads)
         self.assertRaises(exception.NotFound, self.letters.show, 'no')
@@ -254,7 +344,7 @@ class TestHints(BusTests):
             self.hinted(), 'doctor_alarm.wakeup',
             exchange=messaging.HINT_EXCHANGE)
         publisher.publish({'lanes': [['l', 't']]})
-        incoming = self.got.get(timeout=10)
+        incoming = self.got.get(timeout=60)
         self.assertEqual({'lanes': [['l', 't']]}, incoming.message['payload'])
         incoming.acknowledge()
 
@@ -275,6 +365,18 @@ class TestHints(BusTests):
             # is missing
             self.assertRaises(exception.PublishFailed, publisher.publish,
                               {'lanes': []})
+
+    def test_every_pool_gets_every_hint(self):
+        others = queue.Queue()
+        for name, on_message in (('one', self.got.put), ('two', others.put)):
+            self.listen(self.hinted(), 'doctor_alarm.wakeup', on_message,
+                        pool=name, exchange=messaging.HINT_EXCHANGE)
+        publisher = messaging.HintPublisher(
+            self.hinted(), 'doctor_alarm.wakeup')
+        for n in range(10):
+            publisher.publish({'n': n})
+        self.wait_until(
+            lambda: self.got.qsize() == others.qsize() == 10, timeout=30)
 
     def test_two_listeners_share_the_hints(self):
         others = queue.Queue()
@@ -310,7 +412,7 @@ class TestForeignBus(BusTests):
 
     def hear(self, query=''):
         self.listen(self.foreign(query), 'notifications', exchange='nova')
-        incoming = self.got.get(timeout=10)
+        incoming = self.got.get(timeout=60)
         self.assertEqual({'n': 1}, incoming.message['payload'])
         incoming.acknowledge()
 
@@ -354,12 +456,12 @@ class TestBatcher(base.TestCase):
         def process(batch):
             seen.append(batch)
             entered.set()
-            leave.wait(10)
+            leave.wait(60)
 
         batcher = messaging.Batcher('t', process, limit=3)
         batcher.start()
         batcher.submit(0)
-        entered.wait(10)
+        entered.wait(60)
         for n in range(1, 6):
             batcher.submit(n)
         leave.set()

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Listening with late acknowledgement."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+import oslo_messaging
+from oslo_messaging import exceptions as msg_exc
+from oslo_messaging.notify import dispatcher as notify_dispatcher
+from oslo_messaging.notify import listener as notify_listener
+
+from doctor_alarm import exception
+from doctor_alarm.messaging import transport as bus
+
+PRIORITIES: Sequence[str] = tuple(notify_dispatcher.PRIORITIES)
+
+
+class BatchServer(notify_listener.NotificationServer):
+    """Hands every message over in the poll thread; others acknowledge it.
+
+    ``on_message(incoming)`` gets oslo's incoming message: ``.message`` is the
+    notification, ``.ctxt`` its context, ``.acknowledge()`` may be called from
+    any thread at any time and does not block. What is never acknowledged goes
+    back to the broker when the connection ends.
+    """
+
+    def __init__(self, transport: oslo_messaging.Transport,
+                 targets: list[oslo_messaging.Target],
+                 on_message: Callable[[Any], None], *,
+                 pool: str | None = None,
+                 priorities: Iterable[str] = PRIORITIES) -> None:
+        super().__init__(transport, targets, _Priorities(priorities),
+                         allow_requeue=False, pool=pool or None)
+        self._on_message = on_message
+
+    def _create_listener(self) -> Any:
+        try:
+            adapter = super()._create_listener()
+        except msg_exc.MessageDeliveryFailure as exc:
+            raise exception.QueueMismatch(
+                topic=', '.join(sorted({t.topic for t in self.targets})),
+                where=str(bus.without_password(self.transport)),
+                reason=bus.reason_of(exc)) from exc
+        # NOTE: oslo.messaging remembers what it acknowledged last and drops
+        # it, unacknowledged, when the broker gives it again after a lost
+        # connection. That leaks a slot of the prefetch window each time.
+        listener: Any = getattr(adapter, '_poll_style_listener', None)
+        if hasattr(listener, 'msg_id_cache'):
+            listener.msg_id_cache = _NoCache()
+        return adapter
+
+    def _on_incoming(self, incoming: list[Any]) -> None:
+        for message in incoming:
+            self._on_message(message)
+
+    def check(self) -> None:
+        """Declare the queues once, in a process that will fork.
+
+        :raises QueueMismatch: they exist with other settings
+        """
+        self._create_listener().cleanup()
+
+    def halt(self) -> None:
+        """Take no more messages; a server still connecting is left alone."""
+        if self.listener is not None:
+            self.stop()
+
+    def disconnect(self) -> None:
+        """Send the last acknowledgements and close the connection."""
+        if self.listener is None:
+            return
+        # NOTE: oslo.messaging closes the connection while its thread may
+        # still have some to send; the broker would give these messages again.
+        listener: Any = getattr(self.listener, '_poll_style_listener', None)
+        operations = getattr(listener, '_message_operations_handler', None)
+        if operations is not None:
+            operations.stop()
+            operations._shutdown_thread.join(bus.CONFIRM_TIMEOUT)
+            operations.process()
+        self.wait()
+
+
+class _Priorities:
+    """All that the server asks of its dispatcher before a message comes."""
+
+    def __init__(self, priorities: Iterable[str]) -> None:
+        self.supported_priorities = list(priorities)
+
+
+class _NoCache:
+    def add(self, _unique_id: str) -> None:
+        """Forget it: the database recognises a message that came again."""
+
+    def check_duplicate_message(self, message: dict[str, Any]) -> str | None:
+        return message.pop('_unique_id', None)

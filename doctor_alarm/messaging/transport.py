@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transports to the three kinds of buses, and how they differ from plain ones.
+
+Also what oslo.messaging has no option for: a dead-letter exchange of our own
+queues and a bound for the wait for a confirmation.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import amqp
+from oslo_config import cfg
+import oslo_messaging
+from oslo_messaging import exceptions as msg_exc
+from oslo_messaging._drivers import impl_rabbit
+
+from doctor_alarm import exception
+
+EXCHANGE = 'doctor_alarm'
+HINT_EXCHANGE = 'doctor_alarm_hint'
+DEAD_LETTER = 'doctor_alarm.dead_letter'
+
+#: How often the broker gives a message again before it is a dead letter. The
+#: default of RabbitMQ 4, 20, is reached by a process that crashes in a loop.
+#: It marks the queues as our own, see :func:`_queue_arguments`.
+DELIVERY_LIMIT = 1000000
+#: Unacknowledged messages per listener: bounds the heap under a backlog.
+PREFETCH = 400
+#: Bytes that a message should not exceed.
+MESSAGE_SIZE = 900 * 1024
+#: Attempts of one send before it is the caller's again.
+RETRIES = 2
+#: Seconds that the broker has to confirm a message.
+CONFIRM_TIMEOUT = 10.0
+
+
+def get_transport(conf: cfg.ConfigOpts, url: str | None = None,
+                  ) -> oslo_messaging.Transport:
+    """Return the transport of a bus whose queues belong to somebody else.
+
+    :param url: default: that of ``[oslo_messaging_notifications]``, else of
+        ``[DEFAULT]``. Its query overrides ``[oslo_messaging_rabbit]``, e.g.
+        ``?rabbit_quorum_queue=false``.
+    """
+    return _transport(
+        conf, url or conf.oslo_messaging_notifications.transport_url,
+        rabbit_qos_prefetch_count=str(PREFETCH))
+
+
+def get_own_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
+    """Return the transport of our hop: quorum queues, bounded prefetch."""
+    return _transport(
+        conf, None, rabbit_quorum_queue='true',
+        rabbit_quorum_delivery_limit=str(DELIVERY_LIMIT),
+        rabbit_qos_prefetch_count=str(PREFETCH))
+
+
+def get_hint_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
+    """Return the transport of wake-ups: nothing of it outlives a restart."""
+    return _transport(
+        conf, None, rabbit_quorum_queue='false',
+        amqp_durable_queues='false', amqp_auto_delete='true',
+        rabbit_qos_prefetch_count=str(PREFETCH))
+
+
+def _transport(conf: cfg.ConfigOpts, url: str | None,
+               **query: str) -> oslo_messaging.Transport:
+    try:
+        parsed = oslo_messaging.TransportURL.parse(conf, url)
+        if parsed.transport.startswith(('rabbit', 'kombu')):
+            for key, value in query.items():
+                parsed.query.setdefault(key, value)
+        return oslo_messaging.get_notification_transport(conf, url=parsed)
+    except (msg_exc.MessagingException, ValueError, AttributeError) as exc:
+        raise exception.ConfigurationError(
+            where='transport_url', reason=reason_of(exc)) from exc
+
+
+def without_password(transport: oslo_messaging.Transport) -> str:
+    url = transport._driver._url
+    return ','.join('%s:%s' % (host.hostname, host.port) for host in url.hosts)
+
+
+def reason_of(exc: BaseException) -> str:
+    """Return what an error says, in one line."""
+    return ' '.join(str(exc).split())
+
+
+_plain_queue_arguments = impl_rabbit._get_queue_arguments
+
+
+def _queue_arguments(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Give our own queues a dead-letter exchange.
+
+    oslo.messaging rejects a message whose body it can not read, and has no
+    option for where that goes; the listener and the sender of a queue must
+    declare the same arguments.
+    """
+    arguments = _plain_queue_arguments(*args, **kwargs)
+    if arguments.get('x-delivery-limit') == DELIVERY_LIMIT:
+        arguments['x-dead-letter-exchange'] = DEAD_LETTER
+    return arguments
+
+
+impl_rabbit._get_queue_arguments = _queue_arguments
+
+_plain_publish_confirm = amqp.Channel.basic_publish_confirm
+
+
+def _publish_confirm(channel: amqp.Channel, *args: Any,
+                     **kwargs: Any) -> Any:
+    """Wait for a confirmation, but not for ever.
+
+    A broker that hangs, or that was killed while the queue was being made,
+    never answers, and oslo.messaging has no option for how long to wait.
+    """
+    kwargs.setdefault('confirm_timeout', CONFIRM_TIMEOUT)
+    try:
+        return _plain_publish_confirm(channel, *args, **kwargs)
+    except TimeoutError as exc:
+        raise amqp.RecoverableConnectionError(
+            'no confirmation within %g s' % CONFIRM_TIMEOUT) from exc
+
+
+amqp.Channel.basic_publish_confirm = _publish_confirm
