@@ -73,6 +73,10 @@ class Receiver(fixtures.Fixture):
         """Answer again."""
         self._released.set()
 
+    def document(self, raw):
+        """Return the document of a body."""
+        return json.loads(raw)
+
     def of(self, alarm_id):
         """What came for one alarm, once each, in the order of arrival."""
         seen, found = set(), []
@@ -129,10 +133,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if 200 <= status < 300:
             receiver.headers.append(dict(self.headers))
             receiver.bodies.append(dict(
-                json.loads(raw), _path=self.path, _at=time.time()))
+                receiver.document(raw), _path=self.path, _at=time.time()))
         else:
             receiver.refusals.append(
-                (json.loads(raw)['notification_id'], time.time()))
+                (receiver.document(raw)['notification_id'], time.time()))
         (receiver.manner or _Handler.answer)(self, status)
 
     def answer(self, status):

@@ -51,6 +51,7 @@ class Deployment(fixtures.Fixture):
     :param database: the fixture of the database
     :ivar bus, database: the services, to be stopped and started by tests
     :ivar bus_url: transport URL, without settings of queues
+    :ivar database_url: as the services know it, as a user without privileges
     :ivar processes: name -> Popen
     """
 
@@ -77,10 +78,10 @@ class Deployment(fixtures.Fixture):
         self.port = process.free_port()
         self.url = 'http://127.0.0.1:%d' % self.port
         self.config = os.path.join(self.directory, 'doctor-alarm.conf')
+        self.database_url = self.database.unprivileged_url(database.url)
         with open(self.config, 'w') as config:
             config.write(_CONFIG % {
-                'bus': self.bus_url,
-                'database': self.database.unprivileged_url(database.url),
+                'bus': self.bus_url, 'database': self.database_url,
                 'port': self.port, 'debug': self._debug,
                 'extra': self._extra % {'bus': self.bus_url}})
         self.addCleanup(self._end_all)

@@ -12,6 +12,8 @@ import fixtures
 from doctor_alarm.tests import services
 from doctor_alarm.tests.services import process
 
+#: Bytes of disk without which it takes no more messages.
+DISK_LIMIT = 10 ** 7
 FOLDERS = ('/usr/lib/rabbitmq/bin', '/usr/lib/rabbitmq/lib/*/sbin')
 
 
@@ -32,9 +34,9 @@ class RabbitMQ(process.Service):
         self._write('plugins', '[].\n')
         self._write('rabbitmq.conf',
                     'loopback_users.guest = true\n'
-                    'disk_free_limit.absolute = 10MB\n'
+                    'disk_free_limit.absolute = %d\n'
                     'log.file = false\n'
-                    'log.console = true\n')
+                    'log.console = true\n' % DISK_LIMIT)
 
     def _write(self, name, text, mode=0o644):
         path = self.directory / name
@@ -97,6 +99,14 @@ class RabbitMQ(process.Service):
             raise process.ServiceFailed('%s: %s' % (
                 expression, answer.stdout + answer.stderr))
         return answer.stdout[len('{ok, '):-1]
+
+    def limit_disk(self, size: int):
+        """Set the bytes that must be free: set_disk_free_limit."""
+        self.evaluate('rabbit_disk_monitor:set_disk_free_limit(%d)' % size)
+
+    def alarms(self) -> bool:
+        """Whether publishers are blocked."""
+        return self.evaluate('rabbit_alarm:get_alarms()') != '[]'
 
     def create_vhost(self) -> str:
         """Create an empty virtual host; returns its transport URL."""

@@ -46,6 +46,7 @@ def database_connections_killed(scene):
 def database_read_only(scene):
     database = scene.cloud.database
     _read_only(scene, database, True)
+    _see_refused(scene)
     scene.last(table.AWAY)
     _read_only(scene, database, False)
 
@@ -57,6 +58,19 @@ def _read_only(scene, database, on):
         database.execute('ALTER SYSTEM SET default_transaction_read_only = '
                          + ('on' if on else 'off'))
         database.execute('SELECT pg_reload_conf()')
+
+
+def _see_refused(scene):
+    """It holds for the user of the services."""
+    engine = sa.create_engine(scene.cloud.database_url)
+    try:
+        with engine.begin() as conn:
+            conn.execute(sa.text('DELETE FROM lane WHERE id IS NULL'))
+    except sa.exc.DBAPIError:
+        return
+    finally:
+        engine.dispose()
+    raise AssertionError('the services may write to it')
 
 
 @table.fault('database', bursts=False)

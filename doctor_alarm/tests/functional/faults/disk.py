@@ -2,13 +2,16 @@
 """Faults of the standalone service: its disk, and its only process."""
 
 import contextlib
+import errno
 import os
 import resource
 
 from doctor_alarm.tests.functional.faults import table
 
-#: Bytes that the database may grow before its disk is full.
+#: Bytes that the largest file of the database may grow.
 ROOM = 64 * 1024
+#: Bytes written at once to fill a disk.
+BLOCK = 2 ** 20
 
 
 @table.fault('standalone', answers_lost=True)
@@ -21,14 +24,42 @@ def standalone_killed(scene):
 
 @table.fault('standalone')
 def standalone_disk_full(scene):
-    """The largest file of the database can not grow any more.
+    """Not a byte is left on the disk of the database: SQLITE_FULL.
 
-    The kernel refuses by a limit of the process: needs no disk to fill.
+    Without the privilege to mount one of its own, a limit must do.
     """
+    if not scene.has_disk:
+        scene.about = 'no disk of its own: file limit'
+        return standalone_file_limit(scene)
+    ballast = os.path.join(scene.state, 'ballast')
+    known = len(scene.service.log)
+    with open(ballast, 'wb', buffering=0) as target:
+        # The database may take what is left before us, and may release some.
+        while not _stuck(scene):
+            _fill(target)
+        scene.last(table.BAD)
+    os.unlink(ballast)
+    assert 'is full' in scene.service.log[known:], 'its disk was not full'
+
+
+def _fill(target):
+    size = BLOCK
+    while size:
+        try:
+            target.write(bytes(size))
+        except OSError as exc:
+            if exc.errno != errno.ENOSPC:
+                raise
+            size //= 2
+
+
+@table.fault('standalone')
+def standalone_file_limit(scene):
+    """The largest file of the database can not grow any more: EFBIG."""
     pid = scene.service.child.pid
     largest = max(
-        os.path.getsize(entry.path) for entry in os.scandir(
-            scene.service.folder) if 'sqlite' in entry.name)
+        os.path.getsize(entry.path) for entry in os.scandir(scene.state)
+        if 'sqlite' in entry.name)
     soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest + ROOM, hard))
     with contextlib.ExitStack() as stack:

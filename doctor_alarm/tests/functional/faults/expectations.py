@@ -14,9 +14,6 @@ from doctor_alarm.tests.functional.faults import scene as scene_mod
 
 #: Seconds that a scene has to become idle, and to tell of one more fault.
 SETTLE = 30
-#: Seconds without a call after which nothing more is waited for: longer than
-#: leases and pauses of the scene.
-SILENCE = 45
 #: What a process may need more than before the fault.
 MORE = scene_mod.Level(mb=40, files=100, threads=10)
 #: Megabytes that no part needs.
@@ -85,8 +82,8 @@ def _wait(scene):
         nonlocal seen
         if scene.received != seen[0]:
             seen = scene.received, time.monotonic()
-        return (not scene.missing() or scene.ended()
-                or time.monotonic() > seen[1] + SILENCE)
+        return (not scene.missing()
+                or scene.over(time.monotonic() - seen[1]))
 
     scene.until(over, message='all is told')
 

@@ -4,6 +4,7 @@
 import threading
 
 from doctor_alarm.tests.functional.faults import table
+from doctor_alarm.tests.services import rabbitmq
 
 PARTS = ('agent', 'evaluator', 'notifier', 'api')
 
@@ -74,11 +75,13 @@ def broker_connections_closed(scene):
 
 @table.fault('broker')
 def broker_disk_alarm(scene):
-    """The disk is full: publishers are blocked."""
-    disk = '{resource_limit, disk, node()}'
-    scene.cloud.bus.evaluate('rabbit_alarm:set_alarm({%s, []})' % disk)
+    """More room is asked for than there is: publishers are blocked."""
+    scene.cloud.bus.limit_disk(10 ** 18)
+    scene.until(scene.cloud.bus.alarms, 30, 'the disk alarm is raised')
     scene.last(table.BLOCKED)
-    scene.cloud.bus.evaluate('rabbit_alarm:clear_alarm(%s)' % disk)
+    scene.cloud.bus.limit_disk(rabbitmq.DISK_LIMIT)
+    scene.until(lambda: not scene.cloud.bus.alarms(), 30,
+                'the disk alarm is lifted')
 
 
 @table.fault('broker')

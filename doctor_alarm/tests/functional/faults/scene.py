@@ -11,6 +11,7 @@ import collections
 import contextlib
 import datetime
 import random
+import subprocess
 import threading
 import time
 import uuid
@@ -38,8 +39,13 @@ OVER_HTTP = 5
 #: Detectors that post at once.
 CLIENTS = 10
 MEMBER = {'X-User-Id': 'u', 'X-Project-Id': 'p1', 'X-Roles': 'member'}
+#: Bytes of the disk of standalone.
+DISK = 64 * 2 ** 20
 #: Seconds after which a scene gives up.
 PATIENCE = 180
+#: Seconds without a call after which nothing more is waited for: longer than
+#: leases and pauses of the scene.
+SILENCE = 45
 #: Seconds between attempts of those who insist.
 PAUSE = 0.1
 
@@ -57,13 +63,14 @@ class Scene(fixtures.Fixture):
     """
 
     over_http = 1
+    receiver_type = receiver.Receiver
 
     def __init__(self, seed=0):
         self.chance = random.Random(seed)
         self._names = 0
 
     def _setUp(self):
-        self.receiver = self.useFixture(receiver.Receiver())
+        self.receiver = self.useFixture(self.receiver_type())
         self.expected = {}
         self._ended = threading.Event()
         self.addCleanup(self._ended.set)
@@ -216,6 +223,10 @@ class Scene(fixtures.Fixture):
         return [name for name, child in self.processes().items()
                 if child.poll() is not None]
 
+    def over(self, quiet):
+        """Whether nothing comes any more, after so many quiet seconds."""
+        return quiet > SILENCE or bool(self.ended())
+
     def levels(self):
         """Return name -> Level of our processes."""
         found = {}
@@ -320,19 +331,34 @@ class Cloud(Scene):
 
 
 class Standalone(Scene):
-    """One process with SQLite; all is told over HTTP."""
+    """One process with SQLite; all is told over HTTP.
+
+    :ivar state: the folder of its database
+    :ivar has_disk: whether this folder is a disk of its own
+    """
 
     def _open(self):
+        self.state = self.useFixture(fixtures.TempDir()).path
+        self.has_disk = self._mount()
         self.service = self.useFixture(test_standalone.Standalone(
             'retry_max = 1\n'))
         self.start()
+
+    def _mount(self):
+        """Give the database a disk of its own, if we may."""
+        done = subprocess.run(
+            ['mount', '-t', 'tmpfs', '-o', 'size=%d' % DISK, 'none',
+             self.state], stderr=subprocess.DEVNULL)
+        if done.returncode == 0:
+            self.addCleanup(subprocess.run, ['umount', self.state])
+        return done.returncode == 0
 
     @property
     def url(self):
         return self.service.url
 
     def start(self):
-        self.service.start()
+        self.service.start('--state-path', self.state)
         self.until(lambda: self.service.up, 60)
 
     def processes(self):
