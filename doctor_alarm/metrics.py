@@ -2,8 +2,15 @@
 """Counters and timings in Prometheus form; names start with doctor_alarm_."""
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterable
 import contextlib
 import errno
+import socket
+import socketserver
+import threading
+from typing import Any
+from wsgiref import simple_server
 
 from oslo_config import cfg
 import prometheus_client as prom
@@ -46,6 +53,8 @@ BATCH = prom.Histogram(
     'doctor_alarm_batch_size', 'Items handled together', ['of'],
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))
 
+#: Seconds for which a silent client is waited for.
+_CLIENT_TIMEOUT = 10
 #: Ports that are tried: one for each worker of a service on a host.
 _PORTS = 64
 
@@ -73,12 +82,43 @@ class _Taken(Exception):
     pass
 
 
+class _Handler(simple_server.WSGIRequestHandler):
+    timeout = _CLIENT_TIMEOUT
+
+    def log_message(self, *_args: Any) -> None:
+        """Nothing: it is asked every few seconds."""
+
+
+class _Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
+    daemon_threads = True
+
+    def __init__(self, address: str, port: int) -> None:
+        if ':' in address:
+            self.address_family = socket.AF_INET6
+        super().__init__((address, port), _Handler)
+        self.set_app(_application)
+
+
+_all = prom.make_wsgi_app()
+
+
+def _application(environ: dict[str, Any],
+                 start_response: Callable[..., Any]) -> Iterable[bytes]:
+    if environ['PATH_INFO'] == '/metrics':
+        found: Iterable[bytes] = _all(environ, start_response)
+        return found
+    start_response('404 Not Found', [('Content-Type', 'text/plain')])
+    return [b'There is nothing but /metrics.\n']
+
+
 def _listen(port: int, address: str) -> None:
     try:
-        prom.start_http_server(port, address)
+        server = _Server(address, port)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise _Taken from None
         raise exception.ConfigurationError(
             where='[metrics] bind, port',
             reason=exc.strerror or type(exc).__name__) from None
+    threading.Thread(
+        target=server.serve_forever, name='metrics', daemon=True).start()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 import json
+import math
 from typing import Any, NoReturn
 
 import webob
 import webob.dec
+import webob.exc
 
 from doctor_alarm.api import errors
 from doctor_alarm import exception
@@ -49,8 +51,14 @@ class Limit:
 def read(request: webob.Request) -> Any:
     """Return the document of a request.
 
+    :raises HTTPUnsupportedMediaType: it says that it is something else
     :raises Invalid: it is not JSON, or no text that can be stored
     """
+    kind = request.content_type.lower()
+    # Who says nothing means what there is.
+    if kind and kind != 'application/json' and not kind.endswith('+json'):
+        raise webob.exc.HTTPUnsupportedMediaType(
+            'Content-Type must be application/json, not %.80s' % kind)
     return parse(request.body)
 
 
@@ -61,7 +69,7 @@ def parse(data: bytes | str) -> Any:
     """
     try:
         text = data.decode() if isinstance(data, bytes) else data
-        doc = json.loads(text, parse_constant=_refuse)
+        doc = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
         raise exception.Invalid('Body is nested too deeply') from None
     except UnicodeDecodeError:
@@ -75,6 +83,11 @@ def parse(data: bytes | str) -> Any:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError('%s is no JSON number' % name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 def _check(doc: list[Any] | dict[str, Any], depth: int,

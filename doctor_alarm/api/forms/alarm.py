@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import math
 from typing import Any
 
 from doctor_alarm import action
@@ -136,21 +137,42 @@ def _rule(doc: Mapping[str, Any]) -> dict[str, Any]:
             raise exception.Invalid(
                 '%s and %s_rule cannot be set at the same time'
                 % (own, other))
-    found = _pattern(rule)
-    if rule.get('clear'):
-        found['clear'] = _pattern(rule['clear'])
+    found = _pattern(rule, own)
+    clear = rule.get('clear')
+    if clear is not None:
+        if not (clear.get('event_type') or clear.get('query')):
+            raise exception.Invalid(sentence.invalid(
+                own + '.clear', clear,
+                'Value must have event_type or query, or be omitted.'))
+        found['clear'] = _pattern(clear, own + '.clear')
     match.compile_rule(found)
     return found
 
 
-def _pattern(rule: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        'event_type': rule.get('event_type') or '*',
-        'query': [{
-            'field': item['field'], 'op': item.get('op') or 'eq',
-            'value': _text(item['value']), 'type': item.get('type') or '',
-        } for item in rule.get('query') or ()],
-    }
+def _pattern(rule: Mapping[str, Any], path: str) -> dict[str, Any]:
+    query = [{
+        'field': item['field'], 'op': item.get('op') or 'eq',
+        'value': _text(item['value']), 'type': item.get('type') or '',
+    } for item in rule.get('query') or ()]
+    for index, item in enumerate(query):
+        _check_condition(item, '%s.query[%d].' % (path, index))
+    return {'event_type': rule.get('event_type') or '*', 'query': query}
+
+
+def _check_condition(item: Mapping[str, str], path: str) -> None:
+    if item['field'] == 'traits.':
+        raise exception.Invalid(sentence.invalid(
+            path + 'field', item['field'], 'Value must name a trait.'))
+    if item['type'] == 'float' and not _may_be_finite(item['value']):
+        raise exception.Invalid(sentence.invalid(
+            path + 'value', item['value'], 'Value must be a finite number.'))
+
+
+def _may_be_finite(value: str) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except ValueError:
+        return True     # which it is not has a sentence of its own
 
 
 def _actions(doc: Mapping[str, Any], name: str) -> list[str]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import socket
+import urllib.error
 import urllib.request
 
 from oslo_config import cfg
@@ -29,10 +30,29 @@ class ServeTest(base.TestCase):
         port = self.serve(process.free_port())
 
         with urllib.request.urlopen(
-                'http://127.0.0.1:%d/metrics' % port, timeout=5) as page:
+                'http://127.0.0.1:%d/metrics' % port, timeout=60) as page:
             text = page.read().decode()
 
         self.assertIn('# TYPE doctor_alarm_deliveries_total counter', text)
+
+    def test_there_is_nothing_else(self):
+        port = self.serve(process.free_port())
+
+        for path in ('/', '/nope', '/metrics/x', '/favicon.ico'):
+            error = self.assertRaises(
+                urllib.error.HTTPError, urllib.request.urlopen,
+                'http://127.0.0.1:%d%s' % (port, path), timeout=60)
+            self.assertEqual(404, error.code)
+            error.close()
+
+    def test_on_ipv6(self):
+        if not socket.has_ipv6:
+            return
+        port = self.serve(process.free_port(), '::1')
+
+        with urllib.request.urlopen(
+                'http://[::1]:%d/metrics' % port, timeout=60) as page:
+            self.assertEqual(200, page.status)
 
     def test_each_worker_takes_the_next_free_port(self):
         first = process.free_port()

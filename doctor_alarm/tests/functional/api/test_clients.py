@@ -180,11 +180,14 @@ class ServerTest(ServedTestCase):
         connection = self.connect()
         body = json.dumps({'event': {'time': '2026-11-20', 'type': 'a'}})
         chunks = [body[:9].encode(), body[9:].encode()]
-        for path, status in [
-                ('/nope', 404), ('/v2/alarms/x', 405), ('/v1/events', 202)]:
+        json_type = 'application/json'
+        for path, kind, status in [
+                ('/nope', json_type, 404), ('/v2/alarms/x', json_type, 405),
+                ('/v1/events', 'text/plain', 415),
+                ('/v1/events', json_type, 202)]:
             for content in (body, iter(chunks)):
                 connection.request('POST', path, content, encode_chunked=True,
-                                   headers={'Content-Type': 'text/plain'})
+                                   headers={'Content-Type': kind})
                 answer = connection.getresponse()
                 answer.read()
                 self.assertEqual(status, answer.status, path)

@@ -135,6 +135,18 @@ class CreateTest(base.ApiTestCase):
                  'not of type integer'),
                 ({'event_rule': {'clear': {'query': [
                     dict(item, type='boolean')]}}}, 'not of type boolean'),
+                ({'event_rule': {'clear': {}}}, 'event_rule.clear. '),
+                ({'event_rule': {'clear': {'event_type': '', 'query': []}}},
+                 'event_rule.clear. '),
+                ({'event_rule': {'query': [item, dict(
+                    item, field='traits.')]}}, 'event_rule.query[1].field'),
+                *(({'event_rule': {'clear': {'query': [
+                    dict(item, type='float', value=value)]}}},
+                   'event_rule.clear.query[0].value')
+                  for value in ('nan', 'inf', '-Infinity', '9' * 400)),
+                ({'event_rule': {'query': [
+                    dict(item, type='float', value='x')]}},
+                 'not of type float'),
                 ({'time_constraints': [{'name': 'a'}]}, 'start'),
                 ({'time_constraints': 2 * [
                     {'name': 'a', 'start': '* * * * *', 'duration': 1}]},

@@ -93,14 +93,50 @@ class RootTest(base.ApiTestCase):
             self.assertIn(
                 words, answer.json['error_message']['faultstring'], body[:20])
 
-    def test_the_type_of_the_content_does_not_matter(self):
-        for kind in ('text/plain', 'application/x-www-form-urlencoded',
-                     'multipart/form-data; boundary=x'):
-            answer = webob.Request.blank(
-                '/v2/alarms', method='POST', headers=base.ALICE,
-                body=json.dumps(self.alarm()).encode(), content_type=kind,
-            ).get_response(self.app.app)
+    def post_as(self, path, doc, kind):
+        return webob.Request.blank(
+            path, method='POST', headers=base.ALICE,
+            body=json.dumps(doc).encode(), content_type=kind,
+        ).get_response(self.app.app)
+
+    def test_bodies_that_say_they_are_json(self):
+        for kind in (None, '', 'application/json',
+                     'Application/JSON; charset=utf-8',
+                     'application/vnd.openstack+json'):
+            answer = self.post_as('/v2/alarms', self.alarm(), kind)
             self.assertEqual(201, answer.status_int, kind)
+
+    def test_bodies_that_say_they_are_something_else(self):
+        event = {'event': {'time': '2026-11-20', 'type': 'a'}}
+        for kind in ('text/plain', 'application/x-www-form-urlencoded',
+                     'multipart/form-data; boundary=x', 'application/jsonx',
+                     'json', 'text/plain; a=+json'):
+            for path, doc in [('/v2/alarms', self.alarm()),
+                              ('/v2/query/alarms', {}),
+                              ('/v1/events', event)]:
+                answer = self.post_as(path, doc, kind)
+                self.assertEqual(415, answer.status_int, (kind, path))
+                self.assertIn('application/json', answer.json_body[
+                    'error_message']['faultstring'])
+        self.assertEqual([], self.call('get', '/v2/alarms'))
+        self.assertEqual([], self.events.accepted)
+
+    def test_numbers_that_no_number_holds(self):
+        for text in ('1e999', '-1e999', 'Infinity'):
+            answer = self.app.post(
+                '/v1/events', '{"event": {"time": "2026-11-20", "type": "a", '
+                '"details": {"x": %s}}}' % text, headers=base.ALICE,
+                content_type='application/json', status=400)
+            self.assertIn(text, answer.json['error_message']['faultstring'])
+
+    def test_ids_that_are_none(self):
+        for name in ('X-User-Id', 'X-Project-Id'):
+            for value in ('x' * 129, 'a\x01b', 'a\x7f'):
+                self.assertIn('id of a user or a project', self.fault(
+                    401, 'get', '/v2/alarms',
+                    who=dict(base.ALICE, **{name: value})))
+            self.call('get', '/v2/alarms',
+                      who=dict(base.ALICE, **{name: 'x' * 128}))
 
     def test_large_bodies(self):
         self.conf.set_override('max_body_size', 2000, group='api')
