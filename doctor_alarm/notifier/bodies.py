@@ -54,6 +54,11 @@ class Bodies:
             _id, body = self._kept.popitem(last=False)
             self._size -= sys.getsizeof(body)
 
+    def clear(self) -> None:
+        """Let go of all: nobody is about to be called."""
+        self._kept.clear()
+        self._size = 0
+
     async def get(self, message_id: str) -> str | None:
         """Return a body; None if the event was purged."""
         if message_id in self._kept:

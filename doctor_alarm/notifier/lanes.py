@@ -345,6 +345,8 @@ class Lanes:
     def _forget(self, lane: Lane) -> None:
         if self._held.get(lane.lease.lane_id) is lane:
             del self._held[lane.lease.lane_id]
+            if not self._held:
+                self._bodies.clear()
         for ended in self._loads:
             ended.add(lane.lease.token)
 

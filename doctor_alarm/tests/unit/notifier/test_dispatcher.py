@@ -636,6 +636,17 @@ class MemoryTest(dispatching.DispatcherTests, base.TestCase):
         self.assertEqual(240, len(self.plugin.seen))
         self.assertEqual([event.message_id], self.read)
 
+    def test_nothing_is_kept_when_all_is_told(self):
+        event = self.a_large_event()
+        given = self.a_dispatcher()
+
+        given.wake(self.outbox.fire(self.lane(), event=event))
+        self.wait_idle()
+
+        self.assertEqual([event.message_id], self.read)
+        self.wait_until(
+            lambda: event.message_id not in given._lanes._bodies)
+
     def test_long_texts_are_not_read_ahead(self):
         lane = self.lane()
         hint = self.outbox.fire(
