@@ -9,6 +9,7 @@ LIST = 'telemetry:get_alarms'
 LIST_ALL = 'telemetry:get_alarms:all_projects'
 QUERY = 'telemetry:query_alarm'
 CREATE = 'telemetry:create_alarm'
+TEST = 'telemetry:test_alarm'
 CHANGE = 'telemetry:change_alarm'
 DELETE = 'telemetry:delete_alarm'
 GET_STATE = 'telemetry:get_alarm_state'
@@ -37,6 +38,8 @@ RULES = [
           'POST', '/v2/query/alarms'),
     _rule(CREATE, base.MEMBER_OR_ADMIN, 'Create an alarm.',
           'POST', '/v2/alarms'),
+    _rule(TEST, base.READER_OR_ADMIN, 'Try a rule with an event.', 'POST',
+          '/v2/alarms/test'),
     _rule(CHANGE, base.MEMBER_OR_ADMIN, 'Replace an alarm.', 'PUT', _ALARM),
     _rule(DELETE, base.MEMBER_OR_ADMIN, 'Delete an alarm.', 'DELETE',
           _ALARM),

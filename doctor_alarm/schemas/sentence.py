@@ -37,8 +37,10 @@ class Checker:
         try:
             self._quick(doc)
         except fastjsonschema.JsonSchemaValueException:
-            for error in self._exact.iter_errors(doc):
-                yield from _of(error, within)
+            # There is an error for each missing name, none of which says it.
+            yield from dict.fromkeys(
+                found for error in self._exact.iter_errors(doc)
+                for found in _of(error, within))
 
     def first(self, doc: Any) -> str | None:
         """Return the sentence of the first thing that is wrong, if any."""
@@ -70,7 +72,6 @@ def _of(error: jsonschema.ValidationError, within: str,
             if name not in error.instance:
                 field = _path(path, [name])
                 yield field, missing(field)
-                return
     elif error.validator == 'additionalProperties':
         known = error.schema.get('properties', {})
         for name in error.instance:

@@ -12,6 +12,8 @@ from doctor_alarm.api import body
 from doctor_alarm.api.controllers import base
 from doctor_alarm.api.controllers.v2 import delivery
 from doctor_alarm.api.controllers.v2 import history
+from doctor_alarm.api.controllers.v2 import trial
+from doctor_alarm.api.controllers.v2 import quota
 from doctor_alarm.api.forms import alarm as form
 from doctor_alarm.api import ownership
 from doctor_alarm.api import params
@@ -30,7 +32,12 @@ _FILTERS = ('user_id', 'project_id', 'type', 'name', 'enabled', 'state',
 class Alarms(base.Resource):
     """``/v2/alarms``"""
 
+    _below = {'test': trial.Trial}
+
     def child(self, name: str) -> base.Resource:
+        below = self._below.get(name)
+        if below is not None:
+            return below(self.services)
         return Alarm(self.services, name)
 
     @base.json
@@ -77,7 +84,8 @@ class Alarms(base.Resource):
             doc, project_id=owner.project_id, user_id=owner.user_id))
         ownership.check_actions(self.services, request, new)
         created = alarm_obj.create(
-            self.services.db, new, base.actor_of(request))
+            self.services.db, new, base.actor_of(request),
+            quota.defaults(self.services.conf))
         response.status = 201
         response.location = '%s/v2/alarms/%s' % (
             request.application_url, urllib.parse.quote(created.id))

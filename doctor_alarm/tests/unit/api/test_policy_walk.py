@@ -6,11 +6,14 @@ import re
 from doctor_alarm.api.controllers import base as controllers
 from doctor_alarm.api.controllers import root
 from doctor_alarm.api.controllers.v2 import alarm
+from doctor_alarm.api.controllers.v2 import quota
 from doctor_alarm import policies
 from doctor_alarm import guard
 from doctor_alarm import policy
 from doctor_alarm.tests.unit.api import base
 
+#: Below which nodes any name goes.
+PARAMETERS = {alarm.Alarms: '{alarm_id}', quota.Quotas: '{project_id}'}
 #: Where there are no names to try, any goes.
 PARAMETER = re.compile(r'{\w+}')
 
@@ -26,17 +29,14 @@ class PolicyWalkTest(base.ApiTestCase):
     def nodes(self, node, path=''):
         """Yield (path, node) of everything that is reachable."""
         yield path or '/', node
-        below = getattr(node, '_below', None)
-        if below is None:
-            names = ['{alarm_id}', 'state', 'history', 'deliveries',
-                     'alarms']
-        else:
-            names = list(below)
+        names = ['state', 'history', 'deliveries', 'alarms']
+        if type(node) in PARAMETERS:
+            names = [PARAMETERS[type(node)], *getattr(node, '_below', ())]
+        elif hasattr(node, '_below'):
+            names = list(node._below)
         for name in names:
             child = node.child(name)
-            # Whatever is below alarms is an alarm.
-            if child is not None and (name.startswith('{') or not isinstance(
-                    child, alarm.Alarm)):
+            if child is not None:
                 yield from self.nodes(child, '%s/%s' % (path, name))
 
     def routes(self):

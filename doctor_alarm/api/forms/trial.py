@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trial of a rule with an event: what holds, value by value."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+import datetime
+import fnmatch
+from typing import Any
+import uuid
+
+from doctor_alarm.api.forms import alarm as alarm_form
+from doctor_alarm.api.forms import event as event_form
+from doctor_alarm import constraint
+from doctor_alarm import event as event_mod
+from doctor_alarm import exception
+from doctor_alarm import match
+from doctor_alarm.schemas import trial as schema
+
+_TYPES = {event_mod.TraitType.TEXT: 'string',
+          event_mod.TraitType.INTEGER: 'integer',
+          event_mod.TraitType.FLOAT: 'float',
+          event_mod.TraitType.DATETIME: 'datetime'}
+
+
+def run(doc: Any, project_id: str | None,
+        received: datetime.datetime) -> dict[str, Any]:
+    """Return what a rule makes of an event.
+
+    :param project_id: of the alarm, and of an event that names none
+    :raises Invalid: names the field
+    """
+    wrong = schema.CHECKER.first(doc)
+    if wrong:
+        raise exception.Invalid(wrong)
+    alarm = alarm_form.parse(
+        {'name': 'trial', 'type': 'event', 'event_rule': doc['event_rule'],
+         'time_constraints': doc.get('time_constraints')},
+        project_id=project_id or '', user_id='')
+    event = _event(doc['event'], project_id, received)
+    rule = match.compile_rule(alarm.rule)
+    verdict = rule.verdict(event)
+    own = event.project_id == project_id
+    in_time = constraint.permits(alarm.time_constraints, event.generated)
+    return {
+        'verdict': verdict if own and (
+            in_time or verdict == match.CLEAR) else None,
+        'event_of_the_project': own,
+        'in_time': in_time,
+        'raise': _explain(rule.raises, event),
+        'clear': _explain(rule.clears, event) if rule.clears else None,
+    }
+
+
+def _event(doc: Mapping[str, Any], project_id: str | None,
+           received: datetime.datetime) -> event_mod.Event:
+    """Read an event as detectors post it, or as receivers and buses have it.
+
+    :raises Invalid: names the field
+    """
+    if 'event_type' not in doc:
+        return event_form.parse(
+            {'event': doc}, project_id, received)[0].event
+    try:
+        return event_mod.Event.from_wire({
+            'message_id': str(uuid.uuid4()), 'project_id': project_id,
+            'generated': received, **doc}, received=received)
+    except exception.InvalidEvent as exc:
+        raise exception.Invalid('event: %s' % exc) from exc
+
+
+def _explain(pattern: match.Pattern,
+             event: event_mod.Event) -> dict[str, Any]:
+    return {
+        'holds': pattern.hits(event),
+        'event_type': {
+            'holds': fnmatch.fnmatchcase(
+                event.event_type, pattern.event_type),
+            'value': pattern.event_type, 'found': event.event_type},
+        'query': [{
+            'holds': condition.holds(event),
+            'field': condition.field, 'op': condition.op,
+            'value': condition.value, 'type': condition.type,
+            **_found(condition.value_in(event)),
+        } for condition in pattern.conditions],
+    }
+
+
+def _found(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {'found': None, 'found_type': None}
+    shown = (event_mod.to_iso(value)
+             if isinstance(value, datetime.datetime) else value)
+    return {'found': shown,
+            'found_type': _TYPES[event_mod.trait_type(value)]}
