@@ -25,7 +25,9 @@ class NameServer(fixtures.Fixture):
             self._socket.getsockname()[1])
         self.useFixture(fixtures.MonkeyPatch(
             'aiodns.DNSResolver',
-            lambda loop=None: kind(nameservers=[server], loop=loop)))
+            # Who asks for a name that hangs waits until he gives up.
+            lambda loop=None: kind(
+                nameservers=[server], loop=loop, timeout=300, tries=1)))
         # Nobody may ask the system's resolver: it blocks.
         self.useFixture(fixtures.MonkeyPatch('socket.getaddrinfo', _refuse))
 

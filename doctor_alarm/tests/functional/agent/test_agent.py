@@ -63,7 +63,7 @@ class TestNova(base.AgentCase):
                           'neutron'}, set(ids(events)))
         # and each exchange shows when it was last heard of
         metrics = requests.get(
-            'http://127.0.0.1:%d/metrics' % port, timeout=10).text
+            'http://127.0.0.1:%d/metrics' % port, timeout=60).text
         for exchange, count in (('nova', 5), ('neutron', 1)):
             self.assertIn('doctor_alarm_notifications_total{exchange="%s"} %d'
                           % (exchange, count), metrics)
@@ -108,7 +108,7 @@ class TestMismatch(base.AgentCase):
 
     def assertEnds(self, agent):
         child = self.start_agent(agent, wait=False)
-        self.assertEqual(1, child.wait(30))
+        self.assertEqual(1, child.wait(60))
         line = self.log().splitlines()[-1]
         self.assertIn('exists with other settings', line)
         self.assertNotIn('guest:', line)
@@ -159,7 +159,7 @@ class TestMalformed(base.AgentCase):
                 content_type='application/json')
         self.send(nova, notifications.message(message_id='last'))
         # then the others arrive
-        self.wait_until(lambda: 'last' in ids(events), timeout=30)
+        self.wait_until(lambda: 'last' in ids(events))
         self.assertEqual(len(bad) + 2, len(events))
         # and those are told once, stored and acknowledged
         self.wait_until(lambda: len(self.dead_letters()) == len(bad) + 1)
@@ -203,7 +203,7 @@ class TestSinks(base.AgentCase):
         self.wait_until(lambda: len(events) == 50)
         self.wait_until(lambda: self.unread() == 0)
         child.terminate()
-        self.assertEqual(0, child.wait(30))
+        self.assertEqual(0, child.wait(60))
         self.assertEqual(50, self.waiting('doctor_alarm-other'))
         self.assertIn('Sink other fails', self.log())
         self.assertNotIn('u:p@', self.log())
@@ -286,7 +286,7 @@ class TestSurvival(base.AgentCase):
         for number in range(200):
             self.send(nova, notifications.message(message_id=str(number)))
         child.terminate()
-        self.assertEqual(0, child.wait(30))
+        self.assertEqual(0, child.wait(60))
         # what was taken is published and what was not is still there
         self.wait_until(
             lambda: len(set(ids(events))) + self.unread() >= 200)

@@ -27,10 +27,9 @@ connection = %(database)s
 [metrics]
 port = %(port)d
 [notifier]
-timeout = 2
-lease = 5
-# So that only wake-ups can be quick.
-sweep_interval = 60
+# So that only wake-ups can find something.
+sweep_interval = 600
+allowed_networks = 127.0.0.0/8
 %(extra)s
 """
 
@@ -53,7 +52,8 @@ class Processes(base.TestCase):
         self.metrics = process.free_port()
         self.folder = self.useFixture(fixtures.TempDir()).path
 
-    def start(self, extra='', ready='The notifier listens'):
+    def start(self, extra='timeout = 60\nlease = 200',
+              ready='The notifier listens'):
         config = os.path.join(self.folder, 'doctor-alarm.conf')
         with open(config, 'w') as file:
             file.write(_CONFIG % {
@@ -67,7 +67,8 @@ class Processes(base.TestCase):
                 stdout=log, stderr=log, start_new_session=True)
         self.addCleanup(self.child.wait)
         self.addCleanup(self.child.kill)
-        self.wait_until(lambda: ready in self.output(), 30, self.output)
+        self.wait_until(
+            lambda: ready in self.output(), message=self.output)
 
     def output(self):
         with open(self.log, errors='replace') as log:
@@ -95,7 +96,7 @@ class NotifierProcessTest(Processes):
 
     def metrics_page(self):
         with urllib.request.urlopen('http://127.0.0.1:%d/metrics'
-                                    % self.metrics, timeout=5) as page:
+                                    % self.metrics, timeout=60) as page:
             return page.read().decode()
 
     def test_malformed_wake_ups_stop_nothing(self):
@@ -119,7 +120,7 @@ class NotifierProcessTest(Processes):
             row.token is None for row in self.outbox.lanes()))
         self.hook.release()
 
-        self.assertEqual(0, self.child.wait(30), self.output())
+        self.assertEqual(0, self.child.wait(60), self.output())
         self.assertTrue(self.hook.bodies)
         self.assertEqual(
             len(self.hook.bodies), self.outbox.statuses().count('delivered'))
@@ -130,7 +131,7 @@ class NotifierProcessTest(Processes):
     def test_a_wrong_configuration_is_one_clear_line(self):
         self.start(extra='ca_file = /does/not/exist', ready='ERROR')
 
-        self.assertEqual(1, self.child.wait(30))
+        self.assertEqual(1, self.child.wait(60))
         self.assertIn('[notifier] ca_file: No such file', self.output())
         self.assertNotIn('Traceback', self.output())
 
@@ -150,7 +151,7 @@ class HangingDatabaseTest(Processes):
 
     def test_sigterm_ends_it_all_the_same(self):
         self.hook.hang()
-        self.start()
+        self.start('timeout = 5\nlease = 200')
         self.send(*self.lanes(10))
         self.wait_until(lambda: self.hook._server._open)
 
@@ -159,5 +160,5 @@ class HangingDatabaseTest(Processes):
         self.child.send_signal(signal.SIGTERM)
         self.hook.release()
 
-        self.assertEqual(0, self.child.wait(20), self.output())
+        self.assertEqual(0, self.child.wait(100), self.output())
         self.assertIn('The database does not answer', self.output())

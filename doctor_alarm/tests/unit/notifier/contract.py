@@ -61,7 +61,7 @@ class Contract:
             plugin = self.plugin(deliveries.a_conf(**options))
             await plugin.start()
             try:
-                return await asyncio.wait_for(work(plugin), 30)
+                return await asyncio.wait_for(work(plugin), 120)
             finally:
                 await plugin.stop()
         return asyncio.run(run())
