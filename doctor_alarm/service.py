@@ -87,12 +87,24 @@ def run(conf: cfg.ConfigOpts, service: Service, workers: int = 1) -> int:
 
 
 def _run_here(conf: cfg.ConfigOpts, service: Service) -> None:
+    # The launcher would drop what is under way on Ctrl-C, and end on SIGHUP:
+    # neither may come between its handlers and ours.
+    ours = (signal.SIGINT, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ours)
     launcher = oslo_service.ProcessLauncher(conf, no_fork=True)
-    # The launcher would drop what is under way on Ctrl-C, and end on SIGHUP.
     signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(
         signal.SIGTERM))
-    signal.signal(signal.SIGHUP, lambda *_: conf.mutate_config_files())
+    signal.signal(signal.SIGHUP, lambda *_: _read_again(conf))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ours)
     launcher.launch_service(service)
+
+
+def _read_again(conf: cfg.ConfigOpts) -> None:
+    try:
+        conf.mutate_config_files()
+    except (cfg.Error, OSError) as exc:
+        LOG.error('The configuration stays as it was: %s',
+                  ' '.join(str(exc).split()))
 
 
 def fail(exc: BaseException) -> int:

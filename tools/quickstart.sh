@@ -17,4 +17,4 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 venv_ensure .venv -e '.[demo]'
 
-exec "$venv/bin/python" -m doctor_alarm.cmd.quickstart "$@"
+exec "$venv/bin/python" -m doctor_alarm.cmd.entry quickstart "$@"

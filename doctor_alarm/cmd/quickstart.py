@@ -163,7 +163,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix='doctor-alarm-') as folder:
         arguments = ['--state-path', folder, '--port', str(options.port)]
         ended = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
         try:
             conf = standalone_cmd.prepare(arguments, 'doctor-alarm')
