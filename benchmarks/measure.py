@@ -49,19 +49,22 @@ class Bench:
     """A service, who sends to it and who is called back.
 
     :param server: which one of the receiver's; ``None``: all of them
+    :param own_publisher: onto the hop between agent and evaluator
     """
 
-    def __init__(self, servers, system, publisher, receiver, server):
+    def __init__(self, servers, system, publisher, receiver, server,
+                 own_publisher=None):
         self.servers, self.system = servers, system
         self._publisher, self.receiver = publisher, receiver
+        self._own_publisher = own_publisher
         self._server = server
 
     def send(self, event):
         self._publisher.publish(*self.system.message(event))
 
     def send_list(self, events):
-        """Send events in one message."""
-        self._publisher.publish('event', events)
+        """Send events in one message, as an agent does."""
+        self._own_publisher.publish('event', events)
 
     @property
     def called(self):
@@ -93,7 +96,7 @@ class Bench:
         return {'per_s': calls / (last - started),
                 'cpu_ms': costs.per_event(len(events)),
                 'events': len(events), 'lost': wanted - calls,
-                'load': os.getloadavg()[0]}
+                'load': load()}
 
     def arrived(self, expected):
         """Wait for call-backs; return when the last one came."""
@@ -115,7 +118,7 @@ class Bench:
                 raise TimeoutError('%d events left' % left)
         return {'per_s': len(events) / (when - started),
                 'cpu_ms': costs.per_event(len(events)), 'events': len(events),
-                'load': os.getloadavg()[0]}
+                'load': load()}
 
     def _filled(self, events):
         """Fill the queue while the service sleeps; then let it loose."""
@@ -158,7 +161,7 @@ class Bench:
         return {'latencies': latencies, 'sent_per_s': len(sent) / spent,
                 'late_ms': sorted(late)[int(len(late) * 0.99)],
                 'lost': len(sent) - len(latencies),
-                'cpu_ms': cpu, 'load': os.getloadavg()[0]}
+                'cpu_ms': cpu, 'load': load()}
 
     @contextlib.contextmanager
     def kept(self):
@@ -193,3 +196,8 @@ def taken(receiver):
     """Yield (when, message id, body) of what a receiver kept."""
     for _server, when, body in receiver.kept():
         yield when, _NAME.search(body).group(1).decode(), body
+
+
+def load():
+    """Return the load average of the last minute."""
+    return os.getloadavg()[0]

@@ -49,7 +49,8 @@ class Rig(contextlib.ExitStack):
         return measure.Bench(
             self.servers, system,
             systems.publisher(self.servers, system, self.conf),
-            self.receiver, server)
+            self.receiver, server,
+            systems.own_publisher(self.servers, system, self.conf))
 
 
 def say(text):

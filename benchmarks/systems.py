@@ -127,15 +127,16 @@ class System(abc.ABC):
     def _options(self, variant):
         """What else the configuration says."""
 
-    def start(self, variant):
-        """Start all parts.
+    def start(self, variant, parts=None):
+        """Start all parts, or some of them.
 
         :param variant: has ``quiet``: log warnings only, and ``threads``
         """
         config = self._configure(variant)
-        for part in self.parts:
+        parts = tuple(parts or self.parts)
+        for part in parts:
             (self._directory / (part + '.log')).write_bytes(b'')
-        for part in self.parts * self.copies:
+        for part in parts * self.copies:
             with open(self._directory / (part + '.log'), 'ab') as log:
                 self._children.append((part, subprocess.Popen(
                     self._command(part, config), stdin=subprocess.DEVNULL,
@@ -179,14 +180,17 @@ class System(abc.ABC):
     def log(self, part):
         return (self._directory / (part + '.log')).read_text(errors='replace')
 
-    def stop(self):
-        """End all parts, at once: what they leave is of no interest."""
-        family = [member for _part, member in self.members()]
+    def stop(self, parts=None):
+        """End all parts, or some, at once: what they leave is forgotten."""
+        parts = tuple(parts or self.parts)
+        family = [member for part, member in self.members() if part in parts]
         for member in family:
             member.send_signal(signal.SIGKILL)
-        for _part, child in self._children:
-            child.wait()
-        self._children.clear()
+        for part, child in self._children:
+            if part in parts:
+                child.wait()
+        self._children = [(part, child) for part, child in self._children
+                          if part not in parts]
 
     def drop(self):
         self._servers.database.drop_database(self.url)
@@ -321,6 +325,13 @@ SHIPPED = Variant('shipped', quiet=False)
 VARIANTS = {variant.name: variant for variant in (
     SHIPPED, Variant('warning', quiet=True),
     Variant('tuned', quiet=True, threads=4))}
+
+
+def own_publisher(servers, system, conf):
+    """Return what sends lists of events as an agent does."""
+    conf.set_override('transport_url', servers.broker.url)
+    return messaging.Publisher(
+        messaging.get_own_transport(conf), system.topic + '.event', 'bench')
 
 
 def publisher(servers, system, conf):
