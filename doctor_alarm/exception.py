@@ -48,6 +48,10 @@ class Forbidden(DoctorAlarmException):
     msg_fmt = 'RBAC Authorization Failed'
 
 
+class OverQuota(Forbidden):
+    msg_fmt = 'Alarm quota exceeded for user %(user)s on project %(project)s'
+
+
 class PublishFailed(DoctorAlarmException):
     """A message that the broker did not confirm; the caller still has it."""
 

@@ -70,6 +70,8 @@ alarm = sa.Table(
     sa.Index(None, 'timestamp', 'id'),
     # Clients look alarms up by name.
     sa.Index(None, 'name'),
+    # The quota of a user counts them.
+    sa.Index(None, 'user_id'),
     **_TABLE)
 
 #: Match keys (``match.keys_of_alarm``): 64-bit hashes, so that any length and
@@ -191,6 +193,16 @@ delivery = sa.Table(
     sa.UniqueConstraint('lane_id', 'sequence'),
     sa.Index(None, 'alarm_id', 'created_at'),
     sa.Index(None, 'created_at'),
+    **_TABLE)
+
+#: Limits that were set, and what new alarms lock to be counted one by one.
+#: ``kind``: of a ``project`` or a ``user``. ``hard_limit`` empty: the default.
+quota = sa.Table(
+    'quota', metadata,
+    sa.Column('kind', _id(16), primary_key=True),
+    sa.Column('owner', _name(128), primary_key=True),
+    sa.Column('resource', _id(64), primary_key=True),
+    sa.Column('hard_limit', sa.Integer(), nullable=True),
     **_TABLE)
 
 #: What was put aside where there is no broker to keep it (standalone).

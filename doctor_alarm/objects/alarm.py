@@ -26,6 +26,7 @@ from doctor_alarm import exception
 from doctor_alarm import match
 from doctor_alarm.objects import alarm_key
 from doctor_alarm.objects import change
+from doctor_alarm.objects import quota
 from doctor_alarm import transition
 
 #: What clients and test suites of Aodh look for.
@@ -104,13 +105,18 @@ def get(conn: sa.Connection, alarm_id: str) -> Alarm:
 
 
 def create(db: db_api.Database, alarm: Alarm,
-           actor: change.Actor = change.SERVICE) -> Alarm:
-    """Store a new alarm; in force for the next event."""
+           actor: change.Actor = change.SERVICE,
+           limits: quota.Defaults | None = None) -> Alarm:
+    """Store a new alarm; in force for the next event.
+
+    :param limits: quotas of who has no other; ``None``: not counted
+    :raises OverQuota: its project or its user has enough of them
+    """
     now = db.now()
     new = dataclasses.replace(
         alarm, id=str(uuid.uuid4()), version=1, active_count=0,
         timestamp=now, state_timestamp=now, evaluate_timestamp=now)
-    _insert_retried(db, new, actor)
+    _insert_retried(db, new, actor, limits)
     return new
 
 
@@ -163,8 +169,13 @@ def delete(db: db_api.Database, alarm_id: str,
 
 @oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
 def _insert_retried(db: db_api.Database, alarm: Alarm,
-                    actor: change.Actor) -> None:
+                    actor: change.Actor,
+                    limits: quota.Defaults | None) -> None:
+    if limits is not None:
+        quota.prepare(db, alarm.project_id, alarm.user_id, limits)
     with db.writer() as conn:
+        if limits is not None:
+            quota.check(conn, alarm.project_id, alarm.user_id, limits)
         insert(conn, rows_of([alarm], actor, alarm.timestamp))
 
 

@@ -14,6 +14,7 @@ from doctor_alarm.api.controllers.v1 import event
 from doctor_alarm.api.controllers.v2 import alarm
 from doctor_alarm.api.controllers.v2 import capabilities
 from doctor_alarm.api.controllers.v2 import query
+from doctor_alarm.api.controllers.v2 import quota
 
 
 class Root(base.Resource):
@@ -28,6 +29,7 @@ class Root(base.Resource):
             'v2': Branch(services, {
                 'alarms': alarm.Alarms(services),
                 'query': query.Query(services),
+                'quotas': quota.Quotas(services),
                 'capabilities': capabilities.Capabilities(services)}),
             'metrics': Metrics(services),
             'healthcheck': Healthcheck(services),

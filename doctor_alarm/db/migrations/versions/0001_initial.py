@@ -42,12 +42,14 @@ def upgrade():
     _create_event()
     _create_lane()
     _create_delivery()
+    _create_quota()
     _create_dead_letter()
 
 
 def downgrade():
-    for table in ('dead_letter', 'delivery', 'lane', 'event', 'change',
-                  'active_alarm', 'refinement', 'alarm_key', 'alarm'):
+    for table in ('dead_letter', 'quota', 'delivery', 'lane', 'event',
+                  'change', 'active_alarm', 'refinement', 'alarm_key',
+                  'alarm'):
         op.drop_table(table)
 
 
@@ -81,6 +83,7 @@ def _create_alarm():
                     ['project_id', 'timestamp', 'id'])
     op.create_index('ix_alarm_timestamp_id', 'alarm', ['timestamp', 'id'])
     op.create_index('ix_alarm_name', 'alarm', ['name'])
+    op.create_index('ix_alarm_user_id', 'alarm', ['user_id'])
 
 
 def _create_alarm_key():
@@ -211,6 +214,18 @@ def _create_delivery():
     op.create_index('ix_delivery_alarm_id_created_at', 'delivery',
                     ['alarm_id', 'created_at'])
     op.create_index('ix_delivery_created_at', 'delivery', ['created_at'])
+
+
+def _create_quota():
+    op.create_table(
+        'quota',
+        sa.Column('kind', _id(16), nullable=False),
+        sa.Column('owner', _name(128), nullable=False),
+        sa.Column('resource', _id(64), nullable=False),
+        sa.Column('hard_limit', sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint('kind', 'owner', 'resource',
+                                name='pk_quota'),
+        **_TABLE)
 
 
 def _create_dead_letter():
