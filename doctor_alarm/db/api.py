@@ -219,6 +219,9 @@ def _create_engine(conf: cfg.ConfigOpts, patient: bool) -> sa.Engine:
         return engine
     if backend in ('mysql', 'mariadb'):
         sa_event.listen(engine, 'connect', _prepare_mysql)
+        # The facade has tried a connection already, which nothing prepared:
+        # it would stay in the pool.
+        engine.dispose()
     return engine
 
 
