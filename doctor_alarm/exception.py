@@ -63,5 +63,16 @@ class QueueMismatch(ConfigurationError):
                'settings on %(where)s: %(reason)s')
 
 
+class PreconditionFailed(DoctorAlarmException):
+    msg_fmt = 'Alarm %(id)s is not the one of If-Match any more: read it again'
+
+
+class NotDead(DoctorAlarmException):
+    """A delivery that nobody can send again."""
+
+    msg_fmt = ('Delivery %(id)s is %(status)s: only dead ones can be sent '
+               'again')
+
+
 class Duplicate(DoctorAlarmException):
     msg_fmt = '%(what)s %(id)s exists already'

@@ -133,12 +133,15 @@ def update(db: db_api.Database, alarm_id: str,
 
 
 def set_state(db: db_api.Database, alarm_id: str, state: str,
-              actor: change.Actor = change.SERVICE) -> Alarm:
+              actor: change.Actor = change.SERVICE,
+              check: Callable[[Alarm], None] = lambda alarm: None) -> Alarm:
     """Set the state by hand: the alarm starts afresh; no action fires.
 
+    :param check: gets the alarm as it is under the lock, may raise
     :raises AlarmNotFound: there is none with this id
     """
     def edit(alarm: Alarm) -> Alarm:
+        check(alarm)
         return dataclasses.replace(
             alarm, state=state, state_reason=REASON_API)
 
@@ -147,16 +150,19 @@ def set_state(db: db_api.Database, alarm_id: str, state: str,
 
 @oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
 def delete(db: db_api.Database, alarm_id: str,
-           actor: change.Actor = change.SERVICE) -> None:
+           actor: change.Actor = change.SERVICE,
+           check: Callable[[Alarm], None] = lambda alarm: None) -> None:
     """Delete a definition; what already fired is still delivered.
 
     Lanes and deliveries outlive the alarm until they are drained.
 
+    :param check: gets the alarm as it is under the lock, may raise
     :raises AlarmNotFound: there is none with this id
     """
     now = db.now()
     with db.writer() as conn:
         old = _get_locked(conn, alarm_id)
+        check(old)
         for table in (models.alarm_key, models.active_alarm):
             conn.execute(sa.delete(table).where(table.c.alarm_id == old.id))
         conn.execute(sa.delete(models.alarm)

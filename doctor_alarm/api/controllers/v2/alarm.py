@@ -17,6 +17,7 @@ from doctor_alarm.api.controllers.v2 import quota
 from doctor_alarm.api.forms import alarm as form
 from doctor_alarm.api import ownership
 from doctor_alarm.api import params
+from doctor_alarm.api import precondition
 from doctor_alarm import exception
 from doctor_alarm.objects import alarm as alarm_obj
 from doctor_alarm.objects import alarm_list
@@ -89,7 +90,7 @@ class Alarms(base.Resource):
         response.status = 201
         response.location = '%s/v2/alarms/%s' % (
             request.application_url, urllib.parse.quote(created.id))
-        return form.serialize(created)
+        return _show(created, response)
 
 
 class Alarm(base.Resource):
@@ -108,8 +109,8 @@ class Alarm(base.Resource):
     def get(self, request: webob.Request,
             response: webob.Response) -> dict[str, Any]:
         """Show the alarm."""
-        return form.serialize(ownership.get(
-            self.services, request, policies.GET, self.alarm_id))
+        return _show(ownership.get(
+            self.services, request, policies.GET, self.alarm_id), response)
 
     @base.json
     def put(self, request: webob.Request,
@@ -123,12 +124,16 @@ class Alarm(base.Resource):
                          user_id=owner.user_id)
         ownership.check_actions(self.services, request, new, present)
 
+        unchanged = precondition.of(request)
+
         def edit(old: alarm_obj.Alarm) -> alarm_obj.Alarm:
             ownership.check_unmoved(present, old)
+            unchanged(old)
             return form.replace(old, new, doc)
 
-        return form.serialize(alarm_obj.update(
-            self.services.db, self.alarm_id, edit, base.actor_of(request)))
+        return _show(alarm_obj.update(
+            self.services.db, self.alarm_id, edit, base.actor_of(request),
+        ), response)
 
     @base.plain
     def delete(self, request: webob.Request,
@@ -137,7 +142,8 @@ class Alarm(base.Resource):
         ownership.get(
             self.services, request, policies.DELETE, self.alarm_id)
         alarm_obj.delete(
-            self.services.db, self.alarm_id, base.actor_of(request))
+            self.services.db, self.alarm_id, base.actor_of(request),
+            precondition.of(request))
         response.status = 204
         return response
 
@@ -166,5 +172,11 @@ class State(base.Resource):
             raise exception.Invalid(wrong.replace(
                 'field/attribute data', 'field/attribute state'))
         return alarm_obj.set_state(
-            self.services.db, self.alarm_id, state,
-            base.actor_of(request)).state
+            self.services.db, self.alarm_id, state, base.actor_of(request),
+            precondition.of(request)).state
+
+
+def _show(alarm: alarm_obj.Alarm,
+          response: webob.Response) -> dict[str, Any]:
+    response.etag = precondition.tag(alarm)
+    return form.serialize(alarm)
