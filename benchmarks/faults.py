@@ -37,7 +37,7 @@ SCENES = {
     'postgresql': lambda seed: scene_mod.Cloud(seed, postgresql.Database),
     'standalone': scene_mod.Standalone,
 }
-ROW = '%-15s %-32s %5s %10s %5s %8s %7s  %s'
+ROW = '%-15s %-29s %4s %8s %5s %7s  %-20s %s'
 
 
 class Stage:
@@ -117,13 +117,21 @@ def run(options):
             stage.close()
 
 
+def memory(doc):
+    """Return the megabytes of the process that grew most."""
+    before, after, name = max(
+        ((before, after, name)
+         for name, (before, after) in doc['memory'].items()),
+        key=lambda level: (level[1] - level[0], level[1]))
+    return '%s %d > %d' % (name, before, after)
+
+
 def show(doc):
     print(ROW % (
         ' '.join(word for word in (doc['aodh'] and 'aodh', doc['database'])
                  if word), doc['fault'], doc['lost'], doc['duplicates'],
         'no' if doc['disordered'] else 'kept', '%.1f' % doc['drain'],
-        max(after for _before, after in doc['memory'].values()),
-        '; '.join(doc['complaints']) or doc['about']), flush=True)
+        memory(doc), '; '.join(doc['complaints']) or doc['about']), flush=True)
 
 
 def arguments():
@@ -153,7 +161,7 @@ def main():
     # Ended from outside it ends what it started, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print('seed %d, %d cores' % (options.seed, os.cpu_count()))
-    print(ROW % ('database', 'fault', 'lost', 'duplicates', 'order',
+    print(ROW % ('database', 'fault', 'lost', 'repeated', 'order',
                  'drain s', 'MB', 'remarks'))
     found = []
     for doc in run(options):
