@@ -6,7 +6,9 @@ from doctor_alarm.tests.services import postgresql
 from doctor_alarm.tests.unit.api import test_alarm
 from doctor_alarm.tests.unit.api import test_alarm_list
 from doctor_alarm.tests.unit.api import test_fuzz
+from doctor_alarm.tests.unit.api import test_metrics
 from doctor_alarm.tests.unit.api import test_query
+from doctor_alarm.tests.unit.api import test_quota
 
 
 class OnMariaDB:
@@ -62,4 +64,20 @@ class PostgreSQLHistoryQueryTest(OnPostgreSQL, test_query.HistoryTest):
 
 
 class PostgreSQLFuzzTest(OnPostgreSQL, test_fuzz.FuzzTest):
+    pass
+
+
+class MariaDBMetricsTest(OnMariaDB, test_metrics.MetricsTest):
+    pass
+
+
+class PostgreSQLMetricsTest(OnPostgreSQL, test_metrics.MetricsTest):
+    pass
+
+
+class MariaDBQuotaTest(OnMariaDB, test_quota.QuotaTest):
+    pass
+
+
+class PostgreSQLQuotaTest(OnPostgreSQL, test_quota.QuotaTest):
     pass
