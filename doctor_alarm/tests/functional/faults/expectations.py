@@ -15,7 +15,7 @@ from doctor_alarm.tests.functional.faults import scene as scene_mod
 #: Seconds that a scene has to become idle, and to tell of one more fault.
 SETTLE = 30
 #: What a process may need more than before the fault.
-MORE = scene_mod.Level(mb=40, files=100, threads=10)
+MORE = scene_mod.Level(mb=30, files=100, threads=10)
 #: Megabytes that no part needs.
 MOST_MB = 150
 
