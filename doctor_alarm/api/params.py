@@ -49,6 +49,15 @@ def filters(request: webob.Request) -> list[tuple[str, str]]:
     return list(zip(fields, values, strict=True))
 
 
+def refuse_filters(request: webob.Request) -> None:
+    """Refuse filters of a list that has none: they would change nothing.
+
+    :raises Invalid: there is one
+    """
+    if any(name in _FILTER for name in request.GET):
+        raise exception.Invalid('This list can not be filtered by q.field')
+
+
 def condition(request: webob.Request,
               fields: query.Fields) -> sa.ColumnElement[bool] | None:
     """Return what the filters of a list with operators ask for.

@@ -30,6 +30,7 @@ class Deliveries(base.Resource):
         project_id = None
         if not base.is_admin(self.services, request):
             project_id = base.caller_of(request).project_id or ''
+        params.refuse_filters(request)
         page = params.page(request, delivery_list.NEWEST_FIRST,
                            self.services.conf.api.max_limit)
         with self.services.db.reader() as conn:
