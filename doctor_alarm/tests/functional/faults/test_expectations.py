@@ -67,6 +67,31 @@ class ExpectationsTest(base.TestCase):
             ['1 duplicates, and no answer was lost'], complaints)
 
 
+    def levels(self, before, after):
+        told = self.useFixture(Told())
+        told.levels = lambda: {'notifier': scene.Level(*after)}
+        result = expectations.Result('test')
+        expectations._levels(
+            told, {'notifier': scene.Level(*before)}, result)
+        return result
+
+    def test_a_bit_more_memory(self):
+        result = self.levels((100, 20, 10), (110.4, 30, 12))
+        self.assertEqual({'notifier': (100, 110)}, result.memory)
+        self.assertEqual([], result.complaints)
+
+    def test_what_is_kept_without_need(self):
+        result = self.levels((100, 20, 10), (140, 220, 40))
+        self.assertEqual(
+            ['notifier: from 100 to 140 mb',
+             'notifier: from 20 to 220 files',
+             'notifier: from 10 to 40 threads'], result.complaints)
+
+    def test_more_than_any_part_needs(self):
+        result = self.levels((149, 20, 10), (152, 20, 10))
+        self.assertEqual(['notifier: 152 MB'], result.complaints)
+
+
 class TableTest(base.TestCase):
 
     def test_the_subset_exists(self):
