@@ -154,22 +154,20 @@ class Pattern:
     conditions: tuple[Condition, ...]
 
     @property
-    def pinned_trait(self) -> str | None:
-        """The trait of :attr:`pin`."""
-        pinned = {c.trait for c in self.conditions if c.pin is not None}
+    def pinned(self) -> Condition | None:
+        """The condition that pins it to the most telling resource ID."""
+        found = {c.trait: c for c in reversed(self.conditions)
+                 if c.pin is not None}
         for trait in event_mod.IDENTITY_TRAITS:
-            if trait in pinned:
-                return trait
+            if trait in found:
+                return found[trait]
         return None
 
     @property
     def pin(self) -> str | None:
         """The most telling resource ID that it is pinned to."""
-        trait = self.pinned_trait
-        for condition in self.conditions:
-            if condition.trait == trait and condition.pin is not None:
-                return condition.pin
-        return None
+        pinned = self.pinned
+        return None if pinned is None else pinned.pin
 
     def hits(self, event: event_mod.Event) -> bool:
         """Whether type and all conditions fit."""
@@ -182,9 +180,10 @@ class Pattern:
             c.trait: c.value for c in reversed(self.conditions)
             if c.trait is not None and c.is_literal}
         exact = not _WILDCARD.search(self.event_type)
-        if self.pin is not None:
-            plain = _key(project_id, 'resource', self.pin)
-            equal.pop(self.pinned_trait or '', None)
+        pinned = self.pinned
+        if pinned is not None:
+            plain = _key(project_id, 'resource', pinned.value)
+            equal.pop(pinned.trait, None)
             if exact:
                 equal[''] = self.event_type
         elif exact:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable
 from collections.abc import Iterator
-import dataclasses
 from typing import Any
+import uuid
 
 from doctor_alarm.api import body
 from doctor_alarm.api.forms import alarm as form
@@ -20,6 +20,7 @@ from doctor_alarm.schemas import sentence
 
 #: Bad lines that are told of before the rest is left unread.
 MAX_COMPLAINTS = 20
+_TIMES = ('timestamp', 'state_timestamp', 'evaluate_timestamp')
 #: Lines whose ids are remembered: those of the statement that may refuse one,
 #: and those read ahead of it.
 _WINDOW = 3 * alarm_bulk.CHUNK
@@ -34,7 +35,7 @@ def load(db: db_api.Database, lines: Iterable[str],
     :param schemes: those of action URLs that there are plugins for
     :raises Invalid: tells the bad lines with their numbers
     """
-    reader = _Reader(lines, schemes)
+    reader = _Reader(lines, schemes, db.now())
     try:
         return alarm_bulk.import_all(db, reader)
     except exception.Duplicate as exc:
@@ -43,10 +44,11 @@ def load(db: db_api.Database, lines: Iterable[str],
 
 
 class _Reader:
-    def __init__(self, lines: Iterable[str],
-                 schemes: frozenset[str]) -> None:
+    def __init__(self, lines: Iterable[str], schemes: frozenset[str],
+                 now: int) -> None:
         self._lines = lines
         self._schemes = schemes
+        self._now = now
         self._recent: collections.deque[tuple[str, int]] = collections.deque(
             maxlen=_WINDOW)
 
@@ -61,7 +63,7 @@ class _Reader:
             if not line.strip():
                 continue
             try:
-                alarm = parse(line, self._schemes)
+                alarm = parse(line, self._schemes, self._now)
             except exception.Invalid as exc:
                 complaints.append('line %d: %s' % (number, exc))
                 if len(complaints) >= MAX_COMPLAINTS:
@@ -75,24 +77,23 @@ class _Reader:
             raise exception.Invalid('\n'.join(complaints))
 
 
-def parse(line: str, schemes: frozenset[str]) -> alarm_obj.Alarm:
+def parse(line: str, schemes: frozenset[str],
+          now: int) -> alarm_obj.Alarm:
     """Return the alarm of one line.
 
+    :param now: its times, where it has none
     :raises Invalid: names the field
     """
     doc = body.parse(line)
     project_id = _text(doc, 'project_id')
+    stored = {name: _time(doc, name) or now for name in _TIMES}
     alarm = form.complete(form.parse(
         doc, project_id=project_id,
-        user_id=_text(doc, 'user_id', optional=True)))
-    ownership.check_schemes(alarm, schemes)
-    return dataclasses.replace(
-        alarm, id=_id(doc),
+        user_id=_text(doc, 'user_id', optional=True), id=_id(doc),
         state_reason=_text(doc, 'state_reason', optional=True)
-        or alarm_obj.REASON_DEFAULT,
-        timestamp=_time(doc, 'timestamp'),
-        state_timestamp=_time(doc, 'state_timestamp'),
-        evaluate_timestamp=_time(doc, 'evaluate_timestamp'))
+        or alarm_obj.REASON_DEFAULT, **stored))
+    ownership.check_schemes(alarm, schemes)
+    return alarm
 
 
 def _text(doc: Any, name: str, optional: bool = False) -> str:
@@ -109,16 +110,18 @@ def _text(doc: Any, name: str, optional: bool = False) -> str:
     return value
 
 
-def _id(doc: dict[str, Any]) -> str:
+def _id(doc: Any) -> str:
     value = _text(doc, 'alarm_id', optional=True)
-    if value and not alarm_obj.ID.fullmatch(value):
+    if not value:
+        return str(uuid.uuid4())
+    if not alarm_obj.ID.fullmatch(value):
         raise exception.Invalid(sentence.invalid(
             'alarm_id', value, 'Value must be a UUID.'))
     return value
 
 
-def _time(doc: dict[str, Any], name: str) -> int:
-    value = doc.get(name)
+def _time(doc: Any, name: str) -> int:
+    value = doc.get(name) if isinstance(doc, dict) else None
     if value is None:
         return 0
     try:

@@ -260,7 +260,11 @@ def insert(conn: sa.Connection, rows: Rows) -> None:
 def _to_row(alarm: Alarm) -> dict[str, Any]:
     values = {name: getattr(alarm, name) for name in FIELDS}
     for name in _JSON:
-        values[name] = json.dumps(values[name])
+        if values[name] or name == 'rule':
+            values[name] = json.dumps(values[name])
+        else:
+            # Most lists of actions are empty.
+            values[name] = '[]'
     return values
 
 

@@ -49,6 +49,10 @@ def _prepared(alarms: Iterable[alarm_obj.Alarm],
 
 
 def _complete(alarm: alarm_obj.Alarm, now: int) -> alarm_obj.Alarm:
+    if all((alarm.id, alarm.timestamp, alarm.state_timestamp,
+            alarm.evaluate_timestamp)) and (
+                alarm.version, alarm.active_count) == (1, 0):
+        return alarm
     return dataclasses.replace(
         alarm, id=alarm.id or str(uuid.uuid4()), version=1, active_count=0,
         timestamp=alarm.timestamp or now,

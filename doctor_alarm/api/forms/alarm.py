@@ -21,10 +21,12 @@ from doctor_alarm import transition
 ACTIONS = ('ok_actions', 'alarm_actions', 'insufficient_data_actions')
 
 
-def parse(doc: Any, *, project_id: str, user_id: str) -> alarm_obj.Alarm:
+def parse(doc: Any, *, project_id: str, user_id: str,
+          **stored: Any) -> alarm_obj.Alarm:
     """Return the alarm that a client describes; what it omits by default.
 
     :param project_id: the owner, whatever the document says
+    :param stored: what clients do not set: id, times
     :raises Invalid: names the field
     """
     wrong = schema.CHECKER.first(doc)
@@ -45,7 +47,7 @@ def parse(doc: Any, *, project_id: str, user_id: str) -> alarm_obj.Alarm:
         ok_actions=_actions(doc, 'ok_actions'),
         alarm_actions=_actions(doc, 'alarm_actions'),
         insufficient_data_actions=_actions(
-            doc, 'insufficient_data_actions'))
+            doc, 'insufficient_data_actions'), **stored)
 
 
 def replace(old: alarm_obj.Alarm, new: alarm_obj.Alarm,
@@ -77,8 +79,9 @@ def complete(alarm: alarm_obj.Alarm) -> alarm_obj.Alarm:
                 raise exception.Invalid(sentence.invalid(
                     name, url, 'The credentials in it are masked.'))
     once: dict[str, Any] = {
-        name: list(dict.fromkeys(getattr(alarm, name))) for name in ACTIONS}
-    return dataclasses.replace(alarm, **once)
+        name: list(dict.fromkeys(urls)) for name in ACTIONS
+        if len(urls := getattr(alarm, name)) > 1}
+    return dataclasses.replace(alarm, **once) if once else alarm
 
 
 def serialize(alarm: alarm_obj.Alarm) -> dict[str, Any]:
