@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures as tables, JSON and a plot."""
+"""Figures as tables, JSON and a plot.
 
+    python benchmarks/report.py FIGURES.json PLOT.png
+
+draws the plot again of what compare.py or soak.py has written; several files
+of compare.py are one plot.
+"""
+
+import argparse
 import json
 import os
 import platform
@@ -104,31 +111,69 @@ def _cpu_row(cell, name, kind):
             sum(parts), *memory, figures[kind]['load']]
 
 
-def plot(cells, path):
-    """Draw call-backs/s and latency over the number of alarms."""
+def _pyplot():
     try:
         import matplotlib
     except ImportError:
         print('No plot: matplotlib is not installed')
-        return
+        return None
     matplotlib.use('Agg')
     from matplotlib import pyplot
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
-    for label, points in _lines(cells).items():
-        rates = [(n, f['callbacks']['per_s']) for n, f in points
-                 if f.get('callbacks')]
-        waits = [(n, quantiles(f['latencies'])[0]) for n, f in points
-                 if f.get('latencies')]
-        for axes, found in ((left, rates), (right, waits)):
-            if found:
-                axes.plot(*zip(*found, strict=True), marker='o', label=label)
-    for axes, title in ((left, 'call-backs per second'),
-                        (right, 'latency p50, ms')):
-        axes.set(xscale='log', yscale='log', xlabel='alarms', title=title)
+    return pyplot
+
+
+def panels(found, path, **axes_settings):
+    """Draw panels beside each other.
+
+    :param found: title -> label -> [(x, y)]
+    """
+    pyplot = _pyplot()
+    if pyplot is None:
+        return
+    figure, several = pyplot.subplots(
+        1, len(found), figsize=(5 * len(found), 4))
+    for axes, (title, lines) in zip(several, found.items(), strict=True):
+        for label, points in lines.items():
+            if points:
+                axes.plot(*zip(*points, strict=True), label=label,
+                          marker='o' if len(points) < 20 else '')
+        axes.set(title=title, **axes_settings)
         axes.grid(True, which='major', alpha=0.3)
-    left.legend()
+        axes.legend(fontsize='small')
     figure.tight_layout()
     figure.savefig(path)
+
+
+def plot(cells, path):
+    """Draw call-backs/s and latency over the number of alarms."""
+    rates, waits = {}, {}
+    for label, points in _lines(cells).items():
+        rates[label] = [(n, f['callbacks']['per_s']) for n, f in points
+                        if f.get('callbacks')]
+        waits[label] = [(n, quantiles(f['latencies'])[0]) for n, f in points
+                        if f.get('latencies')]
+    panels({'call-backs per second': rates, 'latency p50, ms': waits}, path,
+           xscale='log', yscale='log', xlabel='alarms')
+
+
+def soak_plot(figures, path):
+    """Draw memory, descriptors and rows over the minutes of a soak."""
+    samples = figures['samples']
+
+    def lines(kind, value):
+        return {name: [(sample['second'] / 60, value(sample[kind][name]))
+                       for sample in samples if name in sample[kind]]
+                for name in samples[0][kind]}
+    rows = lines('tables', lambda count: count)
+    panels({
+        'RSS, MB': lines('processes', lambda one: one['MB']),
+        'file descriptors': lines(
+            'processes', lambda one: one['descriptors']),
+        'rows, thousands': {
+            name: [(minute, count / 1e3) for minute, count in points]
+            for name, points in rows.items()
+            if max(count for _minute, count in points)},
+    }, path, xlabel='minutes', ylim=(0, None))
 
 
 def _lines(cells):
@@ -148,3 +193,25 @@ def _lines(cells):
                       for value in found['latencies']],
     }) for alarms, several in sorted(ours.items())]
     return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('figures', nargs='+', help='files of JSON')
+    parser.add_argument('plot', help='file for the plot')
+    options = parser.parse_args()
+    found = []
+    for name in options.figures:
+        with open(name) as source:
+            found.append(json.load(source))
+    if 'samples' in found[0]:
+        soak_plot(found[0], options.plot)
+    else:
+        plot([cell for figures in found for cell in figures['cells']],
+             options.plot)
+
+
+if __name__ == '__main__':
+    main()
