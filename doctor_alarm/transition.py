@@ -94,6 +94,26 @@ def decide(verdict: str, event: event_mod.Event, alarm: AlarmState,
     return _change(event, alarm, resource, target)
 
 
+def expected(verdict: str, event: event_mod.Event,
+             alarm: AlarmState) -> list[tuple[str, str]]:
+    """Return whatever :func:`decide` may tell: (current, message ID).
+
+    It depends on what does not change until then.
+    """
+    if verdict == match.CLEAR:
+        return [(OK, event.message_id)]
+    if alarm.has_clear:
+        return [(ALARM, event.message_id),
+                (OK, _of_late_clear(event.message_id))]
+    if alarm.state == ALARM and not alarm.repeat_actions:
+        return []
+    return [(ALARM, event.message_id)]
+
+
+def _of_late_clear(message_id: str) -> str:
+    return event_mod.derived_id(message_id, 'clear')
+
+
 def _without_clear(event: event_mod.Event, alarm: AlarmState) -> Transition:
     """One state for all resources; nothing but the API leads back to ok."""
     if alarm.state != ALARM:
@@ -120,8 +140,7 @@ def _stale(event: event_mod.Event, alarm: AlarmState,
     after = ALARM
     if not alarm.active_count:
         after = OK
-        steps.append(Step(ALARM, OK, event_mod.derived_id(
-            event.message_id, 'clear')))
+        steps.append(Step(ALARM, OK, _of_late_clear(event.message_id)))
     return Transition(
         Reason.LATE, dataclasses.replace(alarm, state=after),
         dataclasses.replace(resource, unpaired=False), tuple(steps))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Updates from rows of values that lock no other rows."""
+"""Updates and locks by rows of values that lock no other rows."""
 from __future__ import annotations
 
 from typing import Any
@@ -23,6 +23,19 @@ def joined(dialect: str, table: sa.Table, new: sa.Subquery,
     if dialect == 'mysql':
         return sa.update(_StraightJoin(new, table, sa.and_(*on)))
     return sa.update(table).where(*on)
+
+
+def straight(dialect: str, wanted: sa.Subquery, table: sa.Table,
+             on: sa.ColumnElement[bool]) -> sa.FromClause:
+    """Return wanted rows joined with those of a table, read in their order.
+
+    So MariaDB takes the locks of a SELECT in this order, and no others.
+
+    :param on: the primary key is that of a wanted row
+    """
+    if dialect == 'mysql':
+        return _StraightJoin(wanted, table, on)
+    return wanted.join(table, on)
 
 
 class _StraightJoin(selectable.Join):

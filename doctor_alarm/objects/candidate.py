@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from doctor_alarm.db import batch
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
 from doctor_alarm.db import update
@@ -21,6 +22,10 @@ from doctor_alarm import exception
 from doctor_alarm import match
 from doctor_alarm.objects import alarm_key
 from doctor_alarm import transition
+
+#: Rules that are kept compiled: those of a few batches. More would help those
+#: alone who have no more alarms than that, and cost memory.
+COMPILED = 2048
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,60 +75,79 @@ def _collect(conn: sa.Connection,
              yielding: Mapping[int, list[event_mod.Event]],
              found: Mapping[int, dict[str, Candidate]]) -> list[int]:
     """Add the alarms of keys to their events; return keys with a mark."""
-    key, alarm = models.alarm_key, models.alarm
+    if not yielding:
+        return []
     marked = []
-    ordered = sorted(yielding)
-    for start in range(0, len(ordered), alarm_key.IN_LIST):
-        query = sa.select(
-            key.c.key, key.c.alarm_id, alarm.c.project_id, alarm.c.version,
-            alarm.c.rule,
-        ).select_from(key.outerjoin(alarm, sa.and_(
-            alarm.c.id == key.c.alarm_id, alarm.c.enabled.is_(sa.true()),
-            alarm.c.type == 'event'))
-        ).where(key.c.key.in_(ordered[start:start + alarm_key.IN_LIST]))
-        for number, alarm_id, *rest in conn.execute(query):
-            if alarm_id == alarm_key.MARK:
-                marked.append(number)
-            elif rest[0] is not None:
-                candidate = Candidate(alarm_id, *rest)
-                for event in yielding[number]:
-                    found[id(event)][alarm_id] = candidate
+    for number, alarm_id, *rest in conn.execute(
+            _look_up(rows.dialect_of(conn)),
+            {'v': rows.values((key,) for key in sorted(yielding))}):
+        if alarm_id == alarm_key.MARK:
+            marked.append(number)
+        elif rest[0] is not None:
+            candidate = Candidate(alarm_id, *rest)
+            for event in yielding[number]:
+                found[id(event)][alarm_id] = candidate
     return marked
 
 
-def lock(conn: sa.Connection, ids: Iterable[str]) -> dict[str, Locked]:
+@functools.cache
+def _look_up(dialect: str) -> sa.Select[Any]:
+    key, alarm = models.alarm_key, models.alarm
+    wanted = rows.table(dialect, {'wanted': 'int'})
+    return sa.select(
+        key.c.key, key.c.alarm_id, alarm.c.project_id, alarm.c.version,
+        alarm.c.rule,
+    ).select_from(update.straight(
+        dialect, wanted, key, key.c.key == wanted.c.wanted,
+    ).outerjoin(alarm, sa.and_(
+        alarm.c.id == key.c.alarm_id, alarm.c.enabled.is_(sa.true()),
+        alarm.c.type == 'event')))
+
+
+def lock(conn: sa.Connection, ids: Iterable[str], clock: str | None = None,
+         ) -> tuple[dict[str, Locked], int | None]:
     """Lock enabled alarms, in the order of their ids, and return them.
 
     This lock decides every race with other evaluators and the API. Those that
     are gone or disabled are left out.
+
+    :param clock: an expression, see ``Database.clock``
+    :returns: alarms by id, and the value of the expression
     """
+    found = conn.execute(
+        _lock(rows.dialect_of(conn), clock),
+        {'v': rows.values((i,) for i in sorted(set(ids)))}).all()
+    return ({row[0]: _locked(row) for row in found if row.enabled},
+            int(found[0].clock) if clock and found else None)
+
+
+@functools.cache
+def _lock(dialect: str, clock: str | None) -> sa.Select[Any]:
     alarm = models.alarm
-    ordered = sorted(set(ids))
-    found: dict[str, Locked] = {}
-    for start in range(0, len(ordered), alarm_key.IN_LIST):
-        query = sa.select(
-            alarm.c.id, alarm.c.name, alarm.c.severity, alarm.c.project_id,
-            alarm.c.version, alarm.c.rule, alarm.c.ok_actions,
-            alarm.c.alarm_actions, alarm.c.insufficient_data_actions,
-            alarm.c.state, alarm.c.active_count, alarm.c.repeat_actions,
-            alarm.c.enabled,
-        ).where(
-            alarm.c.id.in_(ordered[start:start + alarm_key.IN_LIST])
-        ).order_by(alarm.c.id).with_for_update()
-        for row in conn.execute(query):
-            if row.enabled:
-                found[row.id] = _locked(row)
-    return found
+    wanted = rows.table(dialect, {'id': 'id'})
+    query = sa.select(
+        alarm.c.id, alarm.c.name, alarm.c.severity, alarm.c.project_id,
+        alarm.c.version, alarm.c.rule, alarm.c.ok_actions,
+        alarm.c.alarm_actions, alarm.c.insufficient_data_actions,
+        alarm.c.state, alarm.c.active_count, alarm.c.repeat_actions,
+        alarm.c.enabled,
+    ).select_from(update.straight(
+        dialect, wanted, alarm, alarm.c.id == wanted.c.id))
+    if clock:
+        query = query.add_columns(sa.literal_column(clock).label('clock'))
+    if dialect == 'mysql':
+        return query.with_for_update()
+    return query.order_by(alarm.c.id).with_for_update(of=alarm)
 
 
-def store(conn: sa.Connection, dialect: str, alarms: Iterable[Locked],
+def store(out: batch.Batch, dialect: str, alarms: Iterable[Locked],
           now: int) -> None:
-    """Store the states of locked alarms, in one statement."""
+    """Store the states of locked alarms."""
     values = [
         (a.id, a.state.state, a.reason, now, a.state.active_count)
         for a in sorted(alarms, key=operator.attrgetter('id')) if a.changed]
     if values:
-        conn.execute(_store(dialect), {'v': rows.values(values)})
+        out.update(_store(dialect), rows.values(values))
 
 
 @functools.cache
@@ -133,7 +157,7 @@ def _store(dialect: str) -> sa.Update:
         'state_timestamp': 'int', 'active_count': 'int'})
     alarm = models.alarm
     # An empty reason: only the number of resources in alarm changed.
-    told = new.c.state_reason != ''
+    told = new.c.state_reason != sa.literal_column("''")
     return update.joined(
         dialect, alarm, new, alarm.c.id == new.c.id,
     ).values({
@@ -147,34 +171,60 @@ def _store(dialect: str) -> sa.Update:
 
 
 def _locked(row: Any) -> Locked:
+    (alarm_id, name, severity, project_id, version, rule_text, ok, alarm,
+     unknown, state, active_count, repeat_actions, *_) = row
     return Locked(
-        id=row.id, name=row.name, severity=row.severity,
-        project_id=row.project_id, version=row.version, rule_text=row.rule,
-        actions={
-            transition.OK: json.loads(row.ok_actions),
-            transition.ALARM: json.loads(row.alarm_actions),
-            transition.UNKNOWN: json.loads(row.insufficient_data_actions)},
+        id=alarm_id, name=name, severity=severity, project_id=project_id,
+        version=version, rule_text=rule_text,
+        actions={transition.OK: _loads(ok), transition.ALARM: _loads(alarm),
+                 transition.UNKNOWN: _loads(unknown)},
         state=transition.AlarmState(
-            state=row.state, active_count=row.active_count,
-            has_clear=_has_clear(row.rule),
-            repeat_actions=row.repeat_actions))
+            state=state, active_count=active_count,
+            has_clear=_has_clear(rule_text), repeat_actions=repeat_actions))
+
+
+def _loads(actions: str) -> list[str]:
+    found: list[str] = [] if actions == '[]' else json.loads(actions)
+    return found
 
 
 def _has_clear(rule_text: str) -> bool:
     try:
-        return compiled(rule_text).clears is not None
+        return compiled(rule_text).rule.clears is not None
     except exception.InvalidRule:
         return False
 
 
-@functools.lru_cache(maxsize=1024)
-def compiled(rule_text: str) -> match.Rule:
+class Compiled:
+    """A stored rule that is ready to be matched.
+
+    ``rule``: with :meth:`match.Rule.verdict`.
+    """
+
+    __slots__ = ('_queries', '_text', 'rule')
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._queries: dict[str, str] = {}
+        try:
+            self.rule = match.compile_rule(json.loads(text))
+        except ValueError:
+            raise exception.InvalidRule(reason='it is not JSON') from None
+
+    def query(self, verdict: str) -> str:
+        """Return the conditions behind a verdict as JSON, for a reader."""
+        if verdict not in self._queries:
+            rule = json.loads(self._text)
+            if verdict == match.CLEAR:
+                rule = rule['clear']
+            self._queries[verdict] = json.dumps(rule.get('query') or [])
+        return self._queries[verdict]
+
+
+@functools.lru_cache(maxsize=COMPILED)
+def compiled(rule_text: str) -> Compiled:
     """Compile a stored rule; its text is the key, so none is out of date.
 
     :raises InvalidRule: somebody stored what the API would refuse
     """
-    try:
-        rule = json.loads(rule_text)
-    except ValueError:
-        raise exception.InvalidRule(reason='it is not JSON') from None
-    return match.compile_rule(rule)
+    return Compiled(rule_text)

@@ -12,6 +12,7 @@ import uuid
 
 import sqlalchemy as sa
 
+from doctor_alarm.db import batch
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
 from doctor_alarm.db import update
@@ -57,71 +58,27 @@ def notification_id(alarm_id: str, action: str, message_id: str) -> str:
     return event_mod.derived_id('notification', alarm_id, action, message_id)
 
 
-def lanes(conn: sa.Connection, wanted: Iterable[Lane]) -> dict[str, Lane]:
-    """Lock lanes in the order of their ids; new ones as they are given."""
-    found = {lane.id: lane for lane in wanted}
-    lane = models.lane
-    ordered = sorted(found)
-    for start in range(0, len(ordered), 900):
-        query = sa.select(
-            lane.c.id, lane.c.head, lane.c.tail, lane.c.due, lane.c.token,
-        ).where(lane.c.id.in_(ordered[start:start + 900])).order_by(
-            lane.c.id).with_for_update()
-        for row in conn.execute(query):
-            known = found[row.id]
-            known.head, known.tail = row.head, row.tail
-            known.due, known.token = row.due, row.token
-    return found
-
-
-def known_changes(conn: sa.Connection, dialect: str,
-                  pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return those (alarm, message) that made a change before."""
-    if not pairs:
-        return set()
-    change = models.change
-    wanted = rows.table(dialect, {'alarm_id': 'id', 'message_id': 'id'})
-    query = sa.select(change.c.alarm_id, change.c.message_id).select_from(
-        wanted.join(change, sa.and_(
-            change.c.alarm_id == wanted.c.alarm_id,
-            change.c.message_id == wanted.c.message_id)))
-    return {(row[0], row[1]) for row in conn.execute(
-        query, {'v': rows.values(pairs)})}
-
-
-def known_notifications(conn: sa.Connection, dialect: str,
-                        ids: Collection[str]) -> set[str]:
-    """Return those notification ids that were stored before."""
-    if not ids:
-        return set()
-    wanted = rows.table(dialect, {'id': 'id'})
-    query = sa.select(models.delivery.c.id).select_from(wanted.join(
-        models.delivery, models.delivery.c.id == wanted.c.id))
-    return {row[0] for row in conn.execute(
-        query, {'v': rows.values((i,) for i in ids)})}
-
-
-def store(conn: sa.Connection, dialect: str, *,
-          changes: list[dict[str, Any]], deliveries: list[dict[str, Any]],
+def store(out: batch.Batch, *, changes: Collection[Mapping[str, Any]],
+          deliveries: Collection[Mapping[str, Any]],
           events: Mapping[str, event_mod.Event], lanes: Iterable[Lane],
-          now: int) -> None:
-    """Insert history, deliveries and their events; move the lanes on."""
-    if changes:
-        conn.execute(sa.insert(models.change), changes)
-    if not deliveries:
-        return
-    conn.execute(
-        rows.upsert(dialect, models.event, ['message_id'], ()),
-        [{'message_id': message_id, 'body': json.dumps(event.as_dict()),
-          'created_at': now} for message_id, event in events.items()])
-    conn.execute(sa.insert(models.delivery), deliveries)
-    conn.execute(
-        rows.upsert(
-            dialect, models.lane, ['id'], ('tail', 'due', 'token')),
-        [{'id': lane.id, 'alarm_id': lane.alarm_id,
-          'project_id': lane.project_id, 'action': lane.action,
-          'head': lane.head, 'tail': lane.tail, 'due': lane.due,
-          'token': lane.token, 'attempts': 0} for lane in lanes])
+          same: Mapping[str, int]) -> None:
+    """Insert history, deliveries and their events; move the lanes on.
+
+    :param same: columns of which all deliveries have the same value
+    """
+    out.insert(models.change, changes, same={})
+    out.insert(models.event, [
+        {'message_id': message_id, 'body': json.dumps(event.as_dict())}
+        for message_id, event in events.items()],
+        same={'created_at': same['created_at']}, keys=('message_id',))
+    out.insert(models.delivery, deliveries, same={
+        'status': PENDING, 'attempts': 0, **same})
+    out.insert(models.lane, [
+        {'id': lane.id, 'alarm_id': lane.alarm_id,
+         'project_id': lane.project_id, 'action': lane.action,
+         'head': lane.head, 'tail': lane.tail, 'due': lane.due,
+         'token': lane.token} for lane in lanes],
+        same={'attempts': 0}, keys=('id',), changes=('tail', 'due', 'token'))
 
 
 def hand_over(conn: sa.Connection, dialect: str,

@@ -6,8 +6,10 @@ import uuid
 
 import sqlalchemy as sa
 
+from doctor_alarm.db import batch
 from doctor_alarm.db import models
 from doctor_alarm import event
+from doctor_alarm.objects import known
 from doctor_alarm.objects import outbox
 
 
@@ -42,14 +44,18 @@ class Outbox:
         now = created_at or time.time_ns() // 1000
         until = self.db.now() + int(self.lease * 1e6)
         with self.db.writer() as conn:
-            locked = outbox.lanes(conn, lanes)
+            locked = {lane.id: lane for lane in lanes}
+            known.read(conn, self.db.dialect, changes=[], notifications=[],
+                       resources=[], lanes=locked)
             deliveries = [
                 _row(lane, lane.append(until), event, now) | values
                 for lane in locked.values() for _ in range(times)]
+            out = batch.Batch(conn)
             outbox.store(
-                conn, self.db.dialect, changes=[], deliveries=deliveries,
+                out, changes=[], deliveries=deliveries,
                 events={event.message_id: event}, lanes=locked.values(),
-                now=now)
+                same={'created_at': now})
+            out.run()
         hint = {'lanes': [[lane.id, lane.token] for lane in locked.values()
                           if lane.leased],
                 'lease_until': until,

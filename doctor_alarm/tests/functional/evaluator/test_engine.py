@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from doctor_alarm.db import models
 from doctor_alarm.evaluator import committer
 from doctor_alarm.evaluator import engine
+from doctor_alarm.evaluator import matching
 from doctor_alarm import event
 from doctor_alarm.objects import alarm
 from doctor_alarm.objects import alarm_bulk
@@ -299,12 +300,14 @@ class EngineTests:
 
     def test_changed_between_look_up_and_lock_is_matched_again(self):
         created = self.an_alarm()
-        matches = list(self.engine._look_up(
-            [an_event(), an_event('vm2')]))
+        with self.db.reader() as conn:
+            matches = list(matching.look_up(
+                conn, [an_event(), an_event('vm2')]))
         self.assertEqual(1, len(matches))
         alarm.update(self.db, created.id, lambda old: dataclasses.replace(
             old, rule=a_rule('vm2')))
-        self.engine._commit(matches)
+        with self.db.reader() as conn:
+            self.engine._commit(conn, matches)
         self.assertEqual([], self.deliveries())
         self.assertEqual('insufficient data', self.get(created.id).state)
 

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changes of one transaction in as few round trips as the database allows.
+
+SQLAlchemy takes rows as dictionaries and reads each value of each one several
+times; the statements of the evaluator are few and their rows many. So the
+rows are tuples here and the statement is text, all values are parameters.
+"""
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+import copy
+import functools
+import itertools
+import re
+from typing import Any
+
+import sqlalchemy as sa
+
+#: Characters in one round trip: a server takes 16 MiB by default, and one
+#: character may have four bytes and an escape.
+SIZE = 1024 * 1024
+#: What a row has besides its texts.
+ROW = 600
+
+_Statement = tuple[str, tuple[Any, ...]]
+_Form = tuple[str, str, str]
+_WORDS = re.compile('[a-z ]*')
+
+
+class Batch:
+    """INSERTs and UPDATEs that depend on nothing but what was read before.
+
+    They are executed by :meth:`run`; the first ones earlier when there is
+    too much for one round trip.
+    """
+
+    def __init__(self, conn: sa.Connection) -> None:
+        self._conn = conn
+        self._dialect = conn.dialect
+        self._statements: list[_Statement] = []
+        self._size = 0
+
+    def update(self, statement: sa.Update, values: str) -> None:
+        """Add an UPDATE from ``rows.table``, with its parameter.
+
+        :param statement: the same object each time: it is compiled once
+        """
+        self._make_room(len(values))
+        self._statements.append(
+            (_text_of(statement, self._dialect), (values,)))
+
+    def insert(self, table: sa.Table, many: Collection[Mapping[str, Any]], *,
+               same: Mapping[str, str | int], keys: tuple[str, ...] = (),
+               changes: tuple[str, ...] = ()) -> None:
+        """Add an INSERT of rows that have the same columns in one order.
+
+        :param same: columns that no row has: a value of ours, for all
+        :param keys: where one is there with the same values of these,
+        :param changes: only these columns of it are changed
+        """
+        if not many:
+            return
+        columns = tuple(next(iter(many)))
+        form = _form(self._dialect, table, columns, (
+            (name, value) for name, value in same.items()
+            if name not in columns), keys, changes)
+        texts = [name for name in columns
+                 if isinstance(table.c[name].type, sa.Text)]
+        ready: list[Mapping[str, Any]] = []
+        for row in many:
+            weight = ROW + sum([len(row[name] or '') for name in texts])
+            if self._size and self._size + weight > SIZE:
+                self._add(form, ready)
+                self.run()
+                ready = []
+            self._size += weight
+            ready.append(row)
+        self._add(form, ready)
+
+    def _add(self, form: _Form, many: list[Mapping[str, Any]]) -> None:
+        values = [tuple(row.values()) for row in many]
+        if self._dialect.name == 'sqlite':
+            # It is in this process, and has a limit of parameters.
+            self._conn.exec_driver_sql(_text(form, 1), values)
+        elif values:
+            self._statements.append((
+                _text(form, len(values)),
+                tuple(itertools.chain.from_iterable(values))))
+
+    def _make_room(self, size: int) -> None:
+        if self._size and self._size + size > SIZE:
+            self.run()
+        self._size += size
+
+    def run(self) -> None:
+        """Execute what was added, in one round trip where that is possible."""
+        statements, self._statements, self._size = self._statements, [], 0
+        if len(statements) > 1:
+            if self._dialect.name == 'postgresql':
+                statements = [_with(statements)]
+            elif getattr(self._dialect, 'is_mariadb', False):
+                statements = [_block(statements)]
+        for text, parameters in statements:
+            self._conn.exec_driver_sql(text, parameters)
+
+
+def _with(statements: list[_Statement]) -> _Statement:
+    """Return the statements as one of PostgreSQL."""
+    *first, (last, _) = statements
+    parts = ['s%d AS (%s)' % (i, text) for i, (text, _) in enumerate(first)]
+    return 'WITH %s %s' % (', '.join(parts), last), _parameters(statements)
+
+
+def _block(statements: list[_Statement]) -> _Statement:
+    """Return the statements as one of MariaDB; the first error ends it."""
+    parts = ''.join('%s;\n' % text for text, _ in statements)
+    return 'BEGIN NOT ATOMIC\n%sEND' % parts, _parameters(statements)
+
+
+def _parameters(statements: list[_Statement]) -> tuple[Any, ...]:
+    return tuple(itertools.chain.from_iterable(
+        parameters for _, parameters in statements))
+
+
+def _text(form: _Form, count: int) -> str:
+    head, row, tail = form
+    return head + ','.join([row] * count) + tail
+
+
+def _form(dialect: sa.Dialect, table: sa.Table, columns: tuple[str, ...],
+          same: Iterable[tuple[str, str | int]], keys: tuple[str, ...],
+          changes: tuple[str, ...]) -> _Form:
+    """Return head, row and tail of the text of an INSERT."""
+    mark = '?' if dialect.paramstyle == 'qmark' else '%s'
+    constants = dict(same)
+    row = ','.join([mark] * len(columns) + [
+        _literal(value) for value in constants.values()])
+    head, tail = _frame(
+        dialect.name, table, columns + tuple(constants), keys, changes)
+    return head, '(%s)' % row, tail
+
+
+def _literal(value: str | int) -> str:
+    if isinstance(value, str):
+        if not _WORDS.fullmatch(value):
+            raise ValueError(value)
+        return "'%s'" % value
+    return '%d' % value
+
+
+@functools.cache
+def _frame(dialect: str, table: sa.Table, columns: tuple[str, ...],
+           keys: tuple[str, ...], changes: tuple[str, ...],
+           ) -> tuple[str, str]:
+    """Return what stands before and behind the rows of an INSERT."""
+    quote = '`%s`' if dialect in ('mysql', 'mariadb') else '"%s"'
+    head = 'INSERT INTO %s (%s) VALUES ' % (    # noqa: S608 (our own names)
+        quote % table.name, ', '.join(quote % name for name in columns))
+    if not keys:
+        return head, ''
+    if dialect in ('mysql', 'mariadb'):
+        # Nothing to change: as it was. IGNORE would let other errors pass.
+        change = '{0} = VALUES({0})' if changes else '{0} = {0}'
+        return head, ' ON DUPLICATE KEY UPDATE ' + ', '.join(
+            change.format(quote % name) for name in changes or keys)
+    return head, ' ON CONFLICT (%s) DO %s' % (
+        ', '.join(quote % name for name in keys),
+        'UPDATE SET ' + ', '.join(
+            '{0} = excluded.{0}'.format(quote % name) for name in changes)
+        if changes else 'NOTHING')
+
+
+@functools.cache
+def _text_of(statement: sa.Update, dialect: sa.Dialect) -> str:
+    """Return the text of a statement with its parameter by position."""
+    positional = copy.copy(dialect)
+    positional.positional = True
+    if positional.paramstyle != 'qmark':
+        positional.paramstyle = 'format'
+    return str(statement.compile(dialect=positional))

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pooled connections without round trips that tell nothing.
+
+oslo.db asks the database at every checkout whether it is there, and
+SQLAlchemy rolls back what was committed just before. On a database that is
+1 ms away that is 2 ms of every transaction.
+"""
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+
+#: Seconds after which an unused connection is asked whether it still stands.
+#: One that broke earlier shows it by its first statement: as an error that
+#: passes, like one that breaks between two statements.
+IDLE = 1.0
+
+_USED = 'doctor_alarm.used'
+_CLEAN = 'doctor_alarm.clean'
+
+
+def tune(engine: sa.Engine, idle: float = IDLE) -> None:
+    """Ping connections after an idle time only; roll back what is open."""
+    # NOTE: oslo.db has no options for these two. A test counts the round
+    # trips of an event.
+    engine.pool._pre_ping = False
+    engine.pool._reset_on_return = sa.pool.reset_none
+
+    def check(dbapi_connection: Any, record: Any, _proxy: Any) -> None:
+        used = record.info.pop(_USED, None)
+        record.info.pop(_CLEAN, None)
+        if used is None or time.monotonic() - used < idle:
+            return
+        try:
+            engine.dialect.do_ping(dbapi_connection)
+        except engine.dialect.loaded_dbapi.Error as exc:
+            raise sa.exc.InvalidatePoolError() from exc
+
+    def reset(dbapi_connection: Any, record: Any, state: Any) -> None:
+        clean = record.info.pop(_CLEAN, False)
+        record.info[_USED] = time.monotonic()
+        if not (clean or state.transaction_was_reset):
+            dbapi_connection.rollback()
+
+    def begin(conn: sa.Connection) -> None:
+        conn.info.pop(_CLEAN, None)
+
+    def commit(conn: sa.Connection) -> None:
+        # One that fails is followed by a rollback, or by a disconnection.
+        conn.info[_CLEAN] = True
+
+    for name, listener in (('checkout', check), ('reset', reset),
+                           ('begin', begin), ('commit', commit)):
+        sa_event.listen(engine, name, listener)

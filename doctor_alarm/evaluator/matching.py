@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which alarms a batch of events hits."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+import dataclasses
+import itertools
+import logging
+
+import sqlalchemy as sa
+
+from doctor_alarm import event as event_mod
+from doctor_alarm import exception
+from doctor_alarm import metrics
+from doctor_alarm.objects import candidate
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Match:
+    """An event that hits an alarm."""
+
+    alarm_id: str
+    version: int
+    verdict: str
+    event: event_mod.Event
+
+
+def look_up(conn: sa.Connection,
+            events: list[event_mod.Event]) -> Iterator[Match]:
+    """Return what the events hit, in their order; locks nothing."""
+    found = candidate.of_events(conn, events)
+    return itertools.chain.from_iterable(
+        _hits(event, alarms)
+        for event, alarms in zip(events, found, strict=True))
+
+
+def verdict(alarm_id: str, rule_text: str,
+            event: event_mod.Event) -> str | None:
+    """Return what an event is to an alarm, see ``match.Rule.verdict``."""
+    # What the API refuses may stand in the table all the same; it must hurt
+    # nobody but its own alarm.
+    try:
+        return candidate.compiled(rule_text).rule.verdict(event)
+    except exception.InvalidRule as exc:
+        LOG.debug('Event %s, alarm %s: broken rule: %s',
+                  event.message_id, alarm_id, exc)
+        metrics.BROKEN_RULES.inc()
+        return None
+
+
+def current(hit: Match, alarm: candidate.Locked | None) -> Match | None:
+    """Match again where the API changed the alarm since the look-up."""
+    if alarm is None:
+        return None
+    if alarm.version == hit.version:
+        return hit
+    again = verdict(alarm.id, alarm.rule_text, hit.event)
+    if again is None:
+        return None
+    return dataclasses.replace(hit, verdict=again)
+
+
+def _hits(event: event_mod.Event,
+          alarms: list[candidate.Candidate]) -> Iterator[Match]:
+    for alarm in alarms:
+        if alarm.project_id != event.project_id:
+            continue
+        found = verdict(alarm.id, alarm.rule_text, event)
+        if found is not None:
+            yield Match(alarm.id, alarm.version, found, event)

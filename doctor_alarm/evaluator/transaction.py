@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One transaction of the evaluator: matches become rows."""
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from doctor_alarm.db import api as db_api
+from doctor_alarm.db import batch
+from doctor_alarm.evaluator import matching
+from doctor_alarm import event as event_mod
+from doctor_alarm import metrics
+from doctor_alarm.objects import active_alarm
+from doctor_alarm.objects import candidate
+from doctor_alarm.objects import change
+from doctor_alarm.objects import known
+from doctor_alarm.objects import outbox
+from doctor_alarm import transition
+
+LOG = logging.getLogger(__name__)
+
+#: Characters of a reason: a query may have a hundred conditions.
+REASON = 2000
+
+_APPLIED = (transition.Reason.RAISED, transition.Reason.CLEARED)
+_TRANSFORMED = metrics.STAGE.labels('transformed')
+_EVALUATED = metrics.STAGE.labels('evaluated')
+
+#: (alarm, action, message)
+_Told = tuple[str, str, str]
+
+
+class Work:
+    """Loads what matches depend on, decides, stores; in this order."""
+
+    def __init__(self, db: db_api.Database, conn: sa.Connection,
+                 lease: int) -> None:
+        self._db, self._conn, self._lease = db, conn, lease
+        self._now = 0
+        self.lease_until = 0
+        self._matches: list[matching.Match] = []
+        self._alarms: dict[str, candidate.Locked] = {}
+        self._resources: dict[
+            active_alarm.Pair, transition.ResourceState] = {}
+        self._moved: set[active_alarm.Pair] = set()
+        self._changes: list[dict[str, Any]] = []
+        # What may be told and how it gets there; what was told before.
+        self._ids: dict[_Told, str] = {}
+        self._lanes: dict[tuple[str, str], outbox.Lane] = {}
+        self._told: set[str] = set()
+        self._deliveries: list[dict[str, Any]] = []
+        self._used: dict[str, outbox.Lane] = {}
+        self._events: dict[str, event_mod.Event] = {}
+        self.reasons: dict[transition.Reason, int] = {}
+
+    def load(self, matches: list[matching.Match]) -> None:
+        """Lock the alarms; drop what no longer hits or was done before."""
+        self._lock({hit.alarm_id for hit in matches})
+        hits = [hit for hit in (
+            matching.current(hit, self._alarms.get(hit.alarm_id))
+            for hit in matches) if hit is not None]
+        if not hits:
+            return
+        for hit in hits:
+            self._expect(hit)
+        found = known.read(
+            self._conn, self._db.dialect,
+            changes={(hit.alarm_id, hit.event.message_id) for hit in hits},
+            notifications=self._ids.values(), resources={
+                (hit.alarm_id, hit.event.resource_id) for hit in hits
+                if self._alarms[hit.alarm_id].state.has_clear},
+            lanes={lane.id: lane for lane in self._lanes.values()})
+        self._resources, self._told = found.resources, found.notifications
+        for hit in hits:
+            pair = hit.alarm_id, hit.event.message_id
+            if pair not in found.changes:
+                found.changes.add(pair)
+                self._matches.append(hit)
+
+    def _lock(self, ids: set[str]) -> None:
+        asked = time.monotonic()
+        self._alarms, clock = candidate.lock(
+            self._conn, ids, self._db.clock)
+        if clock is not None:
+            self._db.set_clock(clock, asked)
+        if self._alarms:
+            self._now = self._db.now()
+            self.lease_until = self._now + self._lease
+
+    def _expect(self, hit: matching.Match) -> None:
+        """Note what a match may have to tell, and the lanes for that."""
+        alarm = self._alarms[hit.alarm_id]
+        for state, message_id in transition.expected(
+                hit.verdict, hit.event, alarm.state):
+            for action in alarm.actions[state]:
+                way = alarm.id, action
+                if way not in self._lanes:
+                    self._lanes[way] = outbox.Lane(
+                        outbox.lane_id(*way), alarm.id, alarm.project_id,
+                        action)
+                self._ids[alarm.id, action, message_id] = (
+                    outbox.notification_id(*way, message_id))
+
+    def decide(self) -> None:
+        """Apply the matches in the order of their arrival."""
+        evaluated_at = int(time.time() * 1e6)
+        for hit in self._matches:
+            alarm = self._alarms[hit.alarm_id]
+            pair = hit.alarm_id, hit.event.resource_id
+            result = transition.decide(
+                hit.verdict, hit.event, alarm.state,
+                self._resources.get(pair))
+            self.reasons[result.reason] = self.reasons.get(
+                result.reason, 0) + 1
+            LOG.debug('Event %s, alarm %s: %s', hit.event.message_id,
+                      hit.alarm_id, result.reason.value)
+            if result.resource is not None:
+                self._resources[pair] = result.resource
+                self._moved.add(pair)
+            alarm.changed |= alarm.state != result.alarm
+            alarm.state = result.alarm
+            if result.reason is transition.Reason.STALE:
+                self._record_stale(alarm, hit)
+            for step in result.steps:
+                self._tell(alarm, hit, step)
+            if result.reason in _APPLIED and not any(
+                    step.previous != step.current for step in result.steps):
+                self._record_resource(alarm, hit)
+        for event in self._events.values():
+            _observe(event, evaluated_at)
+
+    def _tell(self, alarm: candidate.Locked, hit: matching.Match,
+              step: transition.Step) -> None:
+        reason = reason_of(alarm, hit)
+        if step.previous != step.current:
+            alarm.reason = reason
+            alarm.changed = True
+            self._record(
+                alarm, change.Type.STATE_TRANSITION, step.message_id,
+                {'state': step.current, 'transition_reason': reason})
+        for action in dict.fromkeys(alarm.actions[step.current]):
+            notification_id = self._ids[alarm.id, action, step.message_id]
+            if notification_id not in self._told:
+                self._told.add(notification_id)
+                self._deliver(
+                    notification_id, self._lanes[alarm.id, action],
+                    {'alarm_id': alarm.id, 'project_id': alarm.project_id,
+                     'alarm_name': alarm.name, 'severity': alarm.severity,
+                     'previous': step.previous, 'current': step.current,
+                     'reason': reason}, hit.event)
+
+    def _deliver(self, notification_id: str, lane: outbox.Lane,
+                 fired: dict[str, Any], event: event_mod.Event) -> None:
+        self._used[lane.id] = lane
+        self._events[event.message_id] = event
+        self._deliveries.append({
+            'id': notification_id, 'lane_id': lane.id,
+            'sequence': lane.append(self.lease_until), **fired,
+            'message_id': event.message_id,
+            'resource_id': event.resource_id,
+            'notified_at': event.generated_us,
+            'transformed_at': event.transformed_at})
+
+    def _record_resource(self, alarm: candidate.Locked,
+                         hit: matching.Match) -> None:
+        """Remember a change of a resource that was none of the alarm.
+
+        Without it the same message, when it comes again after a later one,
+        would be taken for news.
+        """
+        resource_id = hit.event.resource_id
+        self._record(
+            alarm, change.Type.STATE_TRANSITION, hit.event.message_id,
+            {'state': alarm.state.state,
+             'transition_reason': reason_of(alarm, hit),
+             'resource_id': resource_id, 'resource_state':
+                 self._resources[alarm.id, resource_id].state})
+
+    def _record_stale(self, alarm: candidate.Locked,
+                      hit: matching.Match) -> None:
+        self._record(
+            alarm, change.Type.STALE_EVENT, hit.event.message_id,
+            {'state': alarm.state.state, 'transition_reason':
+                'Event <id=%s> of %s is older than the state of its '
+                'resource.' % (hit.event.message_id,
+                               event_mod.to_iso(hit.event.generated))})
+
+    def _record(self, alarm: candidate.Locked, kind: change.Type,
+                message_id: str, detail: dict[str, str]) -> None:
+        self._changes.append(change.row(
+            alarm_id=alarm.id, on_behalf_of=alarm.project_id, type=kind,
+            detail=detail, timestamp=self._now, actor=change.SERVICE,
+            message_id=message_id))
+
+    def store(self) -> list[list[str]]:
+        """Write everything; return [lane, token] of the lanes leased."""
+        out = batch.Batch(self._conn)
+        candidate.store(
+            out, self._db.dialect, self._alarms.values(), self._now)
+        active_alarm.store(
+            out, {a.id: a.project_id for a in self._alarms.values()},
+            {pair: self._resources[pair] for pair in self._moved}, self._now)
+        outbox.store(
+            out, changes=self._changes, deliveries=self._deliveries,
+            events=self._events, lanes=self._used.values(), same={
+                'created_at': self._now,
+                'evaluated_at': int(time.time() * 1e6)})
+        out.run()
+        return [[lane.id, str(lane.token)] for lane in self._used.values()
+                if lane.leased]
+
+
+def _observe(event: event_mod.Event, evaluated_at: int) -> None:
+    _TRANSFORMED.observe(
+        max(0, event.transformed_at - event.generated_us) / 1e6)
+    _EVALUATED.observe(max(0, evaluated_at - event.transformed_at) / 1e6)
+
+
+def reason_of(alarm: candidate.Locked, hit: matching.Match) -> str:
+    """Return the sentence that history and receivers show, as Aodh's."""
+    query = candidate.compiled(alarm.rule_text).query(hit.verdict)
+    if len(query) > REASON:
+        query = query[:REASON] + '...'
+    return 'Event <id=%s,event_type=%s> hits the query <query=%s>.' % (
+        hit.event.message_id, hit.event.event_type, query)
