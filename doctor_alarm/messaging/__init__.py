@@ -25,6 +25,7 @@ from doctor_alarm.messaging.transport import get_own_transport
 from doctor_alarm.messaging.transport import get_transport
 from doctor_alarm.messaging.transport import HINT_EXCHANGE
 from doctor_alarm.messaging.transport import MESSAGE_SIZE
+from doctor_alarm.messaging.transport import OWN_PREFETCH
 from doctor_alarm.messaging.transport import PREFETCH
 from doctor_alarm.messaging.transport import reason_of
 from doctor_alarm.messaging.transport import RETRIES
@@ -32,6 +33,6 @@ from doctor_alarm.messaging.transport import RETRIES
 __all__ = (
     'BatchServer', 'Batcher', 'CONFIRM_TIMEOUT', 'DEAD_LETTER',
     'DELIVERY_LIMIT', 'EXCHANGE', 'HINT_EXCHANGE', 'HintPublisher',
-    'MESSAGE_SIZE', 'PREFETCH', 'PRIORITIES', 'Publisher', 'RETRIES',
-    'chunks', 'get_hint_transport', 'get_own_transport', 'get_transport',
-    'reason_of')
+    'MESSAGE_SIZE', 'OWN_PREFETCH', 'PREFETCH', 'PRIORITIES', 'Publisher',
+    'RETRIES', 'chunks', 'get_hint_transport', 'get_own_transport',
+    'get_transport', 'reason_of')

@@ -26,6 +26,9 @@ DEAD_LETTER = 'doctor_alarm.dead_letter'
 DELIVERY_LIMIT = 1000000
 #: Unacknowledged messages per listener: bounds the heap under a backlog.
 PREFETCH = 400
+#: The same for our hop, where one message has up to a hundred events: four
+#: hundred of those would be 200 MB and more.
+OWN_PREFETCH = 50
 #: Bytes that a message should not exceed.
 MESSAGE_SIZE = 900 * 1024
 #: Attempts of one send before it is the caller's again.
@@ -52,7 +55,7 @@ def get_own_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
     return _transport(
         conf, None, rabbit_quorum_queue='true',
         rabbit_quorum_delivery_limit=str(DELIVERY_LIMIT),
-        rabbit_qos_prefetch_count=str(PREFETCH))
+        rabbit_qos_prefetch_count=str(OWN_PREFETCH))
 
 
 def get_hint_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:

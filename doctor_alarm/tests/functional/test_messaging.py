@@ -121,10 +121,10 @@ class TestOwnHop(BusTests):
     def test_prefetch_is_bounded(self):
         self.listen(self.own())
         publisher = messaging.Publisher(self.own(), TOPIC, 'test')
-        for n in range(messaging.PREFETCH + 50):
+        for n in range(messaging.OWN_PREFETCH + 50):
             publisher.publish('event', n)
-        self.wait_until(lambda: self.got.qsize() == messaging.PREFETCH,
-                        timeout=30)
+        self.wait_until(
+            lambda: self.got.qsize() == messaging.OWN_PREFETCH, timeout=60)
         self.wait_until(lambda: self.waiting() == 50)
 
     def test_publish_without_a_broker_raises(self):
