@@ -199,8 +199,7 @@ def exchange_of(incoming: Any) -> str:
 
 
 def _delivery_info(incoming: Any) -> dict[str, Any]:
-    raw = getattr(incoming.message, '_raw_message', None)
-    info = getattr(raw, 'delivery_info', None)
+    info = getattr(incoming, 'delivery_info', None)
     return info if isinstance(info, dict) else {}
 
 

@@ -13,6 +13,7 @@ from oslo_messaging.notify import dispatcher as notify_dispatcher
 from oslo_messaging.notify import listener as notify_listener
 
 from doctor_alarm import exception
+from doctor_alarm.messaging import rabbit
 from doctor_alarm.messaging import transport as bus
 
 PRIORITIES: Sequence[str] = tuple(notify_dispatcher.PRIORITIES)
@@ -44,12 +45,8 @@ class BatchServer(notify_listener.NotificationServer):
                 topic=', '.join(sorted({t.topic for t in self.targets})),
                 where=str(bus.without_password(self.transport)),
                 reason=bus.reason_of(exc)) from exc
-        # NOTE: oslo.messaging remembers what it acknowledged last and drops
-        # it, unacknowledged, when the broker gives it again after a lost
-        # connection. That leaks a slot of the prefetch window each time.
-        listener: Any = getattr(adapter, '_poll_style_listener', None)
-        if hasattr(listener, 'msg_id_cache'):
-            listener.msg_id_cache = _NoCache()
+        if self.transport._driver._url.transport == 'rabbit':
+            return rabbit.Listener(adapter._poll_style_listener.conn)
         return adapter
 
     def _on_incoming(self, incoming: list[Any]) -> None:
@@ -70,17 +67,8 @@ class BatchServer(notify_listener.NotificationServer):
 
     def disconnect(self) -> None:
         """Send the last acknowledgements and close the connection."""
-        if self.listener is None:
-            return
-        # NOTE: oslo.messaging closes the connection while its thread may
-        # still have some to send; the broker would give these messages again.
-        listener: Any = getattr(self.listener, '_poll_style_listener', None)
-        operations = getattr(listener, '_message_operations_handler', None)
-        if operations is not None:
-            operations.stop()
-            operations._shutdown_thread.join(bus.CONFIRM_TIMEOUT)
-            operations.process()
-        self.wait()
+        if self.listener is not None:
+            self.wait()
 
 
 class _Priorities:
@@ -88,11 +76,3 @@ class _Priorities:
 
     def __init__(self, priorities: Iterable[str]) -> None:
         self.supported_priorities = list(priorities)
-
-
-class _NoCache:
-    def add(self, _unique_id: str) -> None:
-        """Forget it: the database recognises a message that came again."""
-
-    def check_duplicate_message(self, message: dict[str, Any]) -> str | None:
-        return message.pop('_unique_id', None)

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The listener on a real RabbitMQ: what must hold however fast it is."""
+
+import queue
+import socket
+import ssl
+import threading
+import time
+
+import fixtures
+import oslo_messaging
+
+from doctor_alarm import messaging
+from doctor_alarm.messaging import rabbit
+from doctor_alarm.tests import base
+from doctor_alarm.tests.functional import test_messaging
+from doctor_alarm.tests.services import process
+from doctor_alarm.tests import storage
+from doctor_alarm.tests.unit.notifier.plugins import test_http
+
+TOPIC = test_messaging.TOPIC
+
+
+class ListenerCase(test_messaging.BusTests):
+
+    def take(self, count, timeout=60):
+        return [self.got.get(timeout=timeout) for _ in range(count)]
+
+    def payloads(self, taken):
+        return [incoming.message['payload'] for incoming in taken]
+
+    def publish_many(self, numbers):
+        publisher = messaging.Publisher(self.own(), TOPIC, 'test')
+        for n in numbers:
+            publisher.publish('event', n)
+
+
+class AcknowledgeTest(ListenerCase):
+
+    def test_it_is_the_fast_one(self):
+        server = self.listen(self.own())
+        self.assertIsInstance(server.listener, rabbit.Listener)
+
+    def test_a_lone_acknowledgement_reaches_an_idle_listener_at_once(self):
+        """Else its slot of the prefetch window stays taken."""
+        self.listen(self.own())
+        self.publish_many(range(messaging.PREFETCH + 1))
+        taken = self.take(messaging.PREFETCH)
+        self.wait_until(lambda: self.waiting() == 1)
+
+        taken[7].acknowledge()
+
+        self.assertEqual([messaging.PREFETCH], self.payloads(self.take(1)))
+
+    def test_slots_behind_one_in_work_are_free_again(self):
+        self.listen(self.own())
+        self.publish_many(range(messaging.PREFETCH * 2))
+        first, *others = self.take(messaging.PREFETCH)
+        for incoming in others:
+            incoming.acknowledge()
+        more = self.take(messaging.PREFETCH - 1)
+        self.assertEqual(1, self.waiting())
+        for incoming in [first, *more]:
+            incoming.acknowledge()
+        self.take(1)[0].acknowledge()
+
+    def test_what_was_taken_is_acknowledged_after_a_halt(self):
+        server = self.listen(self.own())
+        self.publish_many(range(50))
+        taken = self.take(50)
+        server.halt()
+        self.publish_many(['late'])
+        for incoming in taken:
+            incoming.acknowledge()
+        server.disconnect()
+        # then: only what came later is there for the next one
+        self.wait_until(lambda: self.waiting() == 1)
+        self.assertTrue(self.got.empty())
+
+    def test_twice_is_once(self):
+        self.listen(self.own())
+        self.publish_many(range(3))
+        taken = self.take(3)
+        for _ in range(2):
+            taken[1].acknowledge()
+        for incoming in taken:
+            incoming.acknowledge()
+        self.publish_many(['next'])
+        self.assertEqual(['next'], self.payloads(self.take(1)))
+
+    def test_every_message_once_under_a_crowd_of_threads(self):
+        """Holes, bursts and lone ones mixed: nothing stays, none twice."""
+        seen, done = [], queue.Queue()
+
+        def work():
+            for incoming in iter(self.got.get, None):
+                seen.append(incoming.message['payload'])
+                if len(seen) % 7 == 0:
+                    time.sleep(0.002)
+                incoming.acknowledge()
+                done.put(1)
+        for _ in range(4):
+            thread = threading.Thread(target=work, daemon=True)
+            thread.start()
+            self.addCleanup(self.got.put, None)
+        server = self.listen(self.own())
+        self.publish_many(range(1500))
+        for _ in range(1500):
+            done.get(timeout=60)
+        self.end(server)
+        self.assertEqual(sorted(seen), list(range(1500)))
+        self.wait_until(lambda: self.waiting() == 0)
+
+
+class FailureTest(ListenerCase):
+
+    def test_a_channel_that_the_broker_closes(self):
+        """Its delivery tags start anew, and so must its prefetch window."""
+        server = self.listen(self.own())
+        self.publish_many(range(10))
+        before = self.take(10)
+        # when
+        server.listener._channel.basic_ack(4711)
+        again = self.take(10)
+        self.assertEqual(list(range(10)), sorted(self.payloads(again)))
+        # then: acknowledgements of the old channel hurt nobody
+        for incoming in before:
+            incoming.acknowledge()
+        again[0].acknowledge()
+        self.publish_many(range(10, messaging.PREFETCH + 50))
+        self.take(messaging.PREFETCH - 9)
+        self.wait_until(lambda: self.waiting() == 49)
+        # then: nothing of it was lost
+        self.end(server)
+        self.wait_until(
+            lambda: self.waiting() == messaging.PREFETCH + 49)
+
+    def test_the_next_host_is_tried(self):
+        dead = process.free_port()
+        host = self.bus.url.partition('@')[2]
+        self.conf.set_override(
+            'transport_url', 'rabbit://guest:guest@127.0.0.1:%d,'
+            'guest:guest@%s' % (dead, host))
+        self.listen(self.own())
+        self.publish('x')
+        self.assertEqual(['x'], self.payloads(self.take(1)))
+        # when
+        self.bus.server.stop()
+        self.bus.server.start()
+        # then: neither is taken for good
+        again = self.take(1, timeout=120)
+        self.assertEqual(['x'], self.payloads(again))
+        again[0].acknowledge()
+
+    def test_a_queue_that_is_deleted_is_made_again(self):
+        self.listen(self.own())
+        self.publish('x')
+        self.take(1)
+        self.bus.server.evaluate(
+            '[rabbit_amqqueue:delete(Q, false, false, <<"test">>) '
+            '|| Q <- rabbit_amqqueue:list(<<"%s">>)], ok'
+            % self.bus.url.rpartition('/')[2])
+
+        def arrives():
+            self.publish('y')
+            return 'y' in self.payloads(
+                [self.got.get() for _ in range(self.got.qsize())])
+        self.wait_until(arrives)
+
+    def test_a_listener_whose_broker_is_gone_can_be_ended(self):
+        server = self.listen(self.own())
+        self.publish('x')
+        incoming, = self.take(1)
+        self.bus.server.stop()
+        incoming.acknowledge()
+        ended = threading.Thread(target=self.end, args=(server,), daemon=True)
+        ended.start()
+        ended.join(60)
+        self.assertFalse(ended.is_alive())
+        self.bus.server.start()
+
+    def test_heartbeats_go_on_while_all_acknowledgements_wait(self):
+        """Messages that trickle in are no sign of life of ours."""
+        self.conf.set_override('heartbeat_timeout_threshold', 10,
+                               group='oslo_messaging_rabbit')
+        self.listen(self.own())
+        publisher = messaging.Publisher(self.own(), TOPIC, 'test')
+        for n in range(25):
+            publisher.publish('event', n)
+            time.sleep(1)
+        # then: the broker did not end the connection and give them again
+        self.assertEqual(list(range(25)), self.payloads(self.take(25)))
+        self.assertTrue(self.got.empty())
+
+
+class TlsTest(ListenerCase):
+
+    def setUp(self):
+        super().setUp()
+        directory = self.useFixture(fixtures.TempDir()).path
+        cert, key = directory + '/cert.pem', directory + '/key.pem'
+        test_http.write_certificate(cert, key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        proxy = Proxy(self.bus.server.port, context)
+        self.addCleanup(proxy.close)
+        self.conf.set_override(
+            'transport_url', 'rabbit://guest:guest@127.0.0.1:%d/%s' % (
+                proxy.port, self.bus.url.rpartition('/')[2]))
+        for name, value in (('ssl', True), ('ssl_ca_file', cert)):
+            self.conf.set_override(name, value, group='oslo_messaging_rabbit')
+
+    def test_bursts_and_lone_messages(self):
+        self.listen(self.own())
+        self.publish_many(range(300))
+        for incoming in self.take(300):
+            incoming.acknowledge()
+        # then: nothing stays in the buffer of TLS while the socket is idle
+        for size in (1, 20000, 70000):
+            self.publish_many(['x' * size])
+            incoming, = self.take(1)
+            self.assertEqual(size, len(incoming.message['payload']))
+            incoming.acknowledge()
+        self.assertEqual(0, self.waiting_plain())
+
+    def waiting_plain(self):
+        self.conf.clear_override('ssl', group='oslo_messaging_rabbit')
+        self.conf.set_override('transport_url', self.bus.url)
+        return self.waiting()
+
+
+class OtherDriverTest(base.TestCase):
+
+    def test_fake(self):
+        conf = self.useFixture(storage.Storage()).conf
+        conf.set_override('transport_url', 'fake://')
+        transport = messaging.get_transport(conf)
+        got = queue.Queue()
+        server = messaging.BatchServer(
+            transport, [oslo_messaging.Target(topic='t', exchange='e')],
+            got.put, priorities=['sample'])
+        server.start()
+        self.addCleanup(server.disconnect)
+        self.addCleanup(server.halt)
+        messaging.Publisher(transport, 't', 'test', exchange='e').publish(
+            'event', {'n': 1})
+        incoming = got.get(timeout=30)
+        self.assertEqual({'n': 1}, incoming.message['payload'])
+        incoming.acknowledge()
+
+
+class Proxy:
+    """TLS outside, a plain connection inside."""
+
+    def __init__(self, port, context):
+        self._target = port
+        self._context = context
+        self._server = socket.create_server(('127.0.0.1', 0))
+        self.port = self._server.getsockname()[1]
+        self._sockets = [self._server]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        for one in self._sockets:
+            one.close()
+
+    def _accept(self):
+        while True:
+            try:
+                plain, _address = self._server.accept()
+                outer = self._context.wrap_socket(plain, server_side=True)
+            except OSError:
+                if self._server.fileno() < 0:
+                    return
+                continue
+            inner = socket.create_connection(('127.0.0.1', self._target))
+            self._sockets += [outer, inner]
+            for ends in ((outer, inner), (inner, outer)):
+                threading.Thread(target=self._copy, args=ends,
+                                 daemon=True).start()
+
+    @staticmethod
+    def _copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except (OSError, ValueError):
+            pass
+        finally:
+            for end in (source, target):
+                end.close()
