@@ -2,7 +2,7 @@
 """Deliveries per second of one notifier against a receiver on loopback.
 
     python benchmarks/notifier.py [--count N] [--receivers N] [--profile FILE]
-        [sqlite|mariadb|postgresql ...]
+        [--json FILE] [sqlite|mariadb|postgresql ...]
 
 Each delivery has a lane of its own, as in a fault storm, and wake-ups of 100
 lanes come as fast as they are delivered. The databases are private instances
@@ -26,6 +26,7 @@ from doctor_alarm.tests.services import mariadb
 from doctor_alarm.tests.services import postgresql
 from doctor_alarm.tests import storage
 import receiver
+import report
 
 SERVERS = {'mariadb': mariadb.Database, 'postgresql': postgresql.Database}
 #: Lanes of one wake-up, as an evaluator with full batches sends them.
@@ -125,10 +126,10 @@ def measure(name, options):
         run.close()
         if server:
             server.cleanUp()
-    return (name, options.count / seconds, own / options.count * 1e6,
+    return [name, options.count / seconds, own / options.count * 1e6,
             receiver / options.count * 1e6, statistics.median(fired),
             statistics.median(answered),
-            statistics.quantiles(answered, n=100)[98])
+            statistics.quantiles(answered, n=100)[98], os.getloadavg()[0]]
 
 
 def main():
@@ -138,15 +139,15 @@ def main():
     parser.add_argument('--count', type=int, default=10000)
     parser.add_argument('--receivers', type=int, default=1)
     parser.add_argument('--profile', help='write a profile of the loop')
+    parser.add_argument('--json', help='file for the figures')
     options = parser.parse_args()
     rows = [measure(name, options) for name in options.databases]
-    print('%d deliveries, %d receivers, %d cores' % (
-        options.count, options.receivers, os.cpu_count()))
-    print('%-11s%10s%14s%14s%9s%12s%9s' % (
-        'database', 'per s', 'notifier us', 'receiver us', 'fired',
-        'answered ms', 'p99 ms'))
-    for row in rows:
-        print('%-11s%10.0f%14.0f%14.0f%9.1f%12.1f%9.1f' % row)
+    report.table(rows, [
+        'database', 'per s', 'notifier us', 'receiver us', 'fired ms',
+        'answered ms', 'p99 ms', 'load'])
+    if options.json:
+        report.write(options.json, {
+            'about': report.about(options), 'rows': rows})
 
 
 if __name__ == '__main__':

@@ -34,6 +34,7 @@ from doctor_alarm.tests.functional import scenario
 from doctor_alarm.tests.services import process
 from doctor_alarm.tests import storage
 import receiver as receiver_mod
+import report
 
 LONE = 200
 PAUSE = 0.05
@@ -153,7 +154,8 @@ def measure(name, options):
             'p50_ms': statistics.median(latencies),
             'p95_ms': statistics.quantiles(latencies, n=20)[18],
             'p99_ms': statistics.quantiles(latencies, n=100)[98],
-            'callbacks_per_s': statistics.median(rates)}
+            'callbacks_per_s': statistics.median(rates),
+            'load': os.getloadavg()[0]}
 
 
 def main():
@@ -165,15 +167,12 @@ def main():
     parser.add_argument('--json', help='file for the figures')
     options = parser.parse_args()
     rows = [measure(name, options) for name in options.setups]
-    print('%d events, median of %d rounds, %d cores' % (
-        options.events, options.rounds, os.cpu_count()))
-    print('%-13s%8s%9s%9s%9s%16s' % (
-        'setup', 'alarms', 'p50 ms', 'p95 ms', 'p99 ms', 'call-backs/s'))
-    for row in rows:
-        print('%-13s%8d%9.1f%9.1f%9.1f%16.0f' % tuple(row.values()))
+    report.table([list(row.values()) for row in rows], [
+        'setup', 'alarms', 'p50 ms', 'p95 ms', 'p99 ms', 'call-backs/s',
+        'load'])
     if options.json:
-        with open(options.json, 'w') as out:
-            json.dump(rows, out, indent=1)
+        report.write(options.json, {
+            'about': report.about(options), 'rows': rows})
 
 
 if __name__ == '__main__':
