@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""doctor-alarm-manage: database, alarms, events and dead letters by hand."""
+"""doctor-alarm-manage: what an operator does by hand."""
 from __future__ import annotations
 
 import argparse
@@ -16,6 +16,7 @@ from doctor_alarm.agent import replay
 from doctor_alarm.agent import send
 from doctor_alarm.api import alarm_import
 from doctor_alarm.api import app
+from doctor_alarm.cmd import delivery
 from doctor_alarm import conf as conf_mod
 from doctor_alarm.db import api as db_api
 from doctor_alarm.db import schema
@@ -217,6 +218,8 @@ def _add_commands(nouns: Any) -> None:
     again = _verb(letters, 'replay', letter_replay)
     again.add_argument('id')
     again.add_argument('--url', help='API of a service without a broker')
+    delivery.add_commands(
+        _noun(nouns, 'delivery', 'notifications and their receivers'), _verb)
     deletion = _verb(_noun(nouns, 'queue', 'queues of the broker'),
                      'delete', queue_delete)
     deletion.add_argument('name')

@@ -165,7 +165,7 @@ lane = sa.Table(
 #: One notification to one action, with the alarm as it was when it fired.
 #: ``id`` is the notification_id that receivers see. Stages of OPNFV Doctor's
 #: profiler: T05 notified, T06 transformed, T07 evaluated, T08 fired,
-#: T09 received.
+#: T09 received. ``replayed_at``: when somebody last asked to send it again.
 delivery = sa.Table(
     'delivery', metadata,
     sa.Column('id', _id(), primary_key=True),
@@ -190,6 +190,7 @@ delivery = sa.Table(
     sa.Column('committed_at', sa.BigInteger(), nullable=True),
     sa.Column('fired_at', sa.BigInteger(), nullable=True),
     sa.Column('received_at', sa.BigInteger(), nullable=True),
+    sa.Column('replayed_at', sa.BigInteger(), nullable=True),
     sa.UniqueConstraint('lane_id', 'sequence'),
     sa.Index(None, 'alarm_id', 'created_at'),
     sa.Index(None, 'created_at'),

@@ -14,4 +14,5 @@ The way of a delivery, in the order of the modules::
     retry       what an outcome means for delivery and lane
     ledger      the database side: load, commit in groups, sweep
     threads     in which the ledger works
+    naming      of what a line of the log is about
 """

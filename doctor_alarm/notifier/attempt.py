@@ -46,6 +46,16 @@ class Waiting:
         """The event that it is about."""
         return str(self.row.message_id)
 
+    @property
+    def since(self) -> int:
+        """When it was due for the first time, or again by hand."""
+        return int(self.row.replayed_at or self.row.created_at)
+
+    def __str__(self) -> str:
+        """As it is named in the log."""
+        return 'delivery %s of alarm %s, message %s' % (
+            self.row.id, self.row.alarm_id, self.row.message_id)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Done:
@@ -59,8 +69,8 @@ class Done:
 
     @property
     def age(self) -> int:
-        """Microseconds since the alarm fired."""
-        return self.ended_at - int(self.waiting.row.created_at)
+        """Microseconds since the alarm fired, or since it was replayed."""
+        return self.ended_at - self.waiting.since
 
     def record(self, decision: retry.Decision) -> delivery_obj.Attempt:
         """Return what of the delivery is to be stored."""
@@ -100,10 +110,10 @@ class Attempts:
             return '', base.Outcome.rejected(
                 'no notifier plugin for scheme %.20r' % action.scheme)
         return action.scheme, await self._call(
-            plugin, _delivery(waiting.row, action, body), action.scheme)
+            plugin, waiting, _delivery(waiting.row, action, body))
 
-    async def _call(self, plugin: base.Notifier, delivery: base.Delivery,
-                    scheme: str) -> base.Outcome:
+    async def _call(self, plugin: base.Notifier, waiting: Waiting,
+                    delivery: base.Delivery) -> base.Outcome:
         try:
             async with asyncio.timeout(self._timeout):
                 outcome = await plugin.deliver(delivery)
@@ -111,7 +121,7 @@ class Attempts:
             return base.Outcome.retry(
                 'no answer within %g s' % self._timeout, answered=False)
         except Exception as exc:
-            self._tell(scheme, exc)
+            self._tell(waiting, delivery.action.scheme, exc)
             return base.Outcome.retry(
                 'the notifier plugin failed: %s' % type(exc).__name__)
         if len(outcome.reason) > REASON or not outcome.reason.isprintable():
@@ -119,11 +129,12 @@ class Attempts:
                 outcome, reason=_one_line(outcome.reason))
         return outcome
 
-    def _tell(self, scheme: str, exc: Exception) -> None:
+    def _tell(self, waiting: Waiting, scheme: str, exc: Exception) -> None:
         # With the traceback once: it may be so for every delivery.
         if (scheme, type(exc)) not in self._told:
             self._told.add((scheme, type(exc)))
-            LOG.error('Notifier plugin %s failed', scheme, exc_info=True)
+            LOG.error('Notifier plugin %s failed: %s', scheme, waiting,
+                      exc_info=True)
 
     def note(self, done: Done, decision: retry.Decision) -> None:
         """Count an attempt and its stages."""
@@ -132,8 +143,7 @@ class Attempts:
         if done.outcome.status is base.Status.DELIVERED:
             _FIRED.observe(max(0, done.fired_at - row.evaluated_at) / 1e6)
             _RECEIVED.observe(max(0, done.ended_at - done.fired_at) / 1e6)
-        LOG.debug('Delivery %s of alarm %s, message %s: %s %s', row.id,
-                  row.alarm_id, row.message_id, decision.label,
+        LOG.debug('Attempt of %s: %s %s', done.waiting, decision.label,
                   decision.error or '')
 
 
@@ -149,7 +159,7 @@ def _delivery(row: sa.Row[Any], action: urllib.parse.SplitResult,
         event_json=body or json.dumps({'message_id': row.message_id}),
         attempts=row.attempts, created_at=row.created_at,
         notified_at=row.notified_at, transformed_at=row.transformed_at,
-        evaluated_at=row.evaluated_at)
+        evaluated_at=row.evaluated_at, replayed=bool(row.replayed_at))
 
 
 def _one_line(text: str) -> str:

@@ -66,7 +66,8 @@ class Delivery:
     ``id`` is the notification_id: the same in every attempt. ``action`` may
     carry credentials. ``event_json``: the event in Aodh's form.
     ``notified_at``: when the event was generated, ``created_at``: when it
-    fired the alarm; microseconds.
+    fired the alarm; microseconds. ``replayed``: given up before, and sent
+    again because somebody asked for it.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Delivery:
     notified_at: int
     transformed_at: int
     evaluated_at: int
+    replayed: bool = False
 
     @property
     def event(self) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ def build(delivery: base.Delivery, fired_at: int) -> bytes:
 
     :param fired_at: now, in microseconds
     """
-    head = json.dumps({
+    head = {
         'alarm_id': delivery.alarm_id,
         'alarm_name': delivery.alarm_name,
         'severity': delivery.severity,
@@ -26,11 +26,13 @@ def build(delivery: base.Delivery, fired_at: int) -> bytes:
         'resource_id': delivery.resource_id,
         'event_time': _iso(delivery.notified_at),
         'fired_at': _iso(fired_at),
-    })
+    }
+    if delivery.replayed:
+        head['replayed'] = True
     # The event is stored as JSON; to read and write it again would be half
     # of the work of building a body.
     return ('%s, "reason_data": {"type": "event", "event": %s}}' % (
-        head[:-1], delivery.event_json)).encode()
+        json.dumps(head)[:-1], delivery.event_json)).encode()
 
 
 def _iso(microseconds: int) -> str:

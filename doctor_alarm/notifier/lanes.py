@@ -24,6 +24,7 @@ from doctor_alarm.db import api as db_api
 from doctor_alarm.notifier import attempt as attempt_mod
 from doctor_alarm.notifier import bodies as bodies_mod
 from doctor_alarm.notifier import ledger as ledger_mod
+from doctor_alarm.notifier import naming
 from doctor_alarm.notifier import receivers as receivers_mod
 from doctor_alarm.notifier import retry
 from doctor_alarm.notifier import sweeper
@@ -52,11 +53,19 @@ class Lane:
     ends: float
     failures: int
     receiver: receivers_mod.Key
+    alarm_id: str
     waiting: collections.deque[attempt_mod.Waiting]
+    #: What is attempted or waits for its commit.
+    current: attempt_mod.Waiting | None = None
     #: Its next deliveries are being loaded.
     reloading: bool = False
     #: Another lease has taken its place.
     stale: bool = False
+
+    def __str__(self) -> str:
+        """As it is named in the log."""
+        first = self.current or next(iter(self.waiting), None)
+        return str(first or '%s of alarm %s' % (self.lease, self.alarm_id))
 
 
 class Lanes:
@@ -122,7 +131,8 @@ class Lanes:
         except TimeoutError:
             # Their leases end, and others go on with them.
             LOG.error('The database does not answer: what is under way is '
-                      'left to other notifiers, and comes a second time')
+                      'left to other notifiers, and comes a second time%s',
+                      naming.after(self._held.values()))
         left = [task for task in (*tasks, *self._calls) if not task.done()]
         for task in left:
             task.cancel()
@@ -171,7 +181,10 @@ class Lanes:
             self._bodies.keep(bodies)
         except Exception:
             # The leases end, and the sweep finds the lanes.
-            LOG.exception('Could not load %d lanes', len(batch))
+            LOG.exception('Could not load %d lanes%s', len(batch),
+                          naming.after(
+                              self._held.get(lane_id, lease)
+                              for lane_id, lease in batch.items()))
             found = []
         self._loads.remove(ended)
         for loaded in found:
@@ -196,16 +209,17 @@ class Lanes:
         receiver, action = receivers_mod.target_of(
             first.project_id, first.action)
         lane = Lane(lease, loaded.ends, first.lane_attempts, receiver,
-                    collections.deque())
+                    first.alarm_id, collections.deque())
         self._held[lease.lane_id] = lane
         lane.waiting.extend(
             attempt_mod.Waiting(row, action, _committed_at(row, lease))
             for row in loaded.rows if row.id is not None)
         if not lane.waiting:
-            # A gap, left by somebody who deleted rows.
+            # A gap: rows were deleted, or there are those that had their
+            # turn before somebody asked for an earlier one again. The step
+            # ends at the next that waits.
             self._commit(ledger_mod.Step(
-                lease.lane_id, lease.token,
-                min(first.head + ledger_mod.AHEAD, first.tail + 1)))
+                lease.lane_id, lease.token, first.tail + 1))
             return
         self._place(lane)
 
@@ -221,7 +235,7 @@ class Lanes:
     def _give_back(self, lane: Lane, pause: float) -> None:
         self._excess.append(ledger_mod.Step(
             lane.lease.lane_id, lane.lease.token, pause=pause,
-            attempts=lane.failures))
+            attempts=lane.failures, waiting=next(iter(lane.waiting), None)))
         self._to_commit.set()
 
     # Calling
@@ -244,7 +258,7 @@ class Lanes:
                 lane, await self._bodies.get(lane.waiting[0].message_id))
         except Exception:
             # The lease ends, and the sweep finds the lane.
-            LOG.exception('Could not attempt lane %s', lane.lease.lane_id)
+            LOG.exception('Could not attempt %s', lane)
             self._forget(lane)
         finally:
             for other in self._receivers.done(
@@ -257,14 +271,14 @@ class Lanes:
             # Somebody else may begin before we would have ended.
             self._forget(lane)
             return None
-        waiting = lane.waiting.popleft()
+        waiting = lane.current = lane.waiting.popleft()
         done = await self._attempts.make(waiting, body)
         failures = lane.failures + 1
         decision = self._policy.decide(done.outcome, failures, done.age)
         self._attempts.note(done, decision)
         step = ledger_mod.Step(
             lane.lease.lane_id, lane.lease.token,
-            attempt=done.record(decision))
+            attempt=done.record(decision), waiting=waiting)
         if decision.pause is None:
             step.head = waiting.sequence + 1
             lane.failures = 0
@@ -309,8 +323,8 @@ class Lanes:
                 await self._commit_batch(steps[:middle])
                 await self._commit_batch(steps[middle:])
                 return
-            LOG.exception('Could not store the outcome of %d lanes, first %s',
-                          len(steps), steps[0].lane_id)
+            LOG.exception('Could not store the outcome of %d lanes: %s',
+                          len(steps), naming.several(steps))
             for step in steps:
                 self._left(step)
             return
@@ -333,6 +347,9 @@ class Lanes:
         if lane is None or lane.lease.token != step.token:
             return
         lane.ends = committed.ends
+        lane.current = None
+        if step.lane_id in committed.moved:
+            lane.waiting.clear()
         if self._stopping:
             self._give_back(lane, 0)
         elif lane.waiting:

@@ -22,6 +22,8 @@ import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
 from doctor_alarm import metrics
+from doctor_alarm.notifier import attempt as attempt_mod
+from doctor_alarm.notifier import naming
 from doctor_alarm.notifier import receivers
 from doctor_alarm.objects import delivery as delivery_obj
 from doctor_alarm.objects import lane as lane_obj
@@ -55,7 +57,7 @@ class Step:
 
     ``head``, ``attempts``: None leaves them as they are. ``pause``: seconds
     after which the sweep may take the lane; None: it is kept, or freed if
-    nothing waits.
+    nothing waits. ``waiting``: what was attempted, or would be next.
     """
 
     lane_id: str
@@ -64,6 +66,11 @@ class Step:
     pause: float | None = None
     attempts: int | None = None
     attempt: delivery_obj.Attempt | None = None
+    waiting: attempt_mod.Waiting | None = None
+
+    def __str__(self) -> str:
+        """As it is named in the log."""
+        return str(self.waiting or 'lane %s' % self.lane_id)
 
 
 @dataclasses.dataclass(slots=True)
@@ -80,12 +87,14 @@ class Committed:
     """What became of lanes: ``ours`` is true for those that are kept.
 
     Their lease ends at ``until`` (microseconds, the database's clock), that
-    is ``ends`` in monotonic seconds.
+    is ``ends`` in monotonic seconds. ``moved``: lanes whose next delivery is
+    another one than was read, because somebody asked for it again.
     """
 
     ours: list[bool]
     until: int
     ends: float
+    moved: Collection[str] = ()
 
 
 class Ledger:
@@ -114,18 +123,21 @@ class Ledger:
         :param known: ids of events whose bodies are not needed
         :returns: the lanes, and the bodies of the events that come first
         """
-        return self._retried('load', lambda: self._load(leases, known))
+        return self._retried(
+            'load', lambda: self._load(leases, known), leases)
 
     def bodies(self, message_ids: Collection[str]) -> Bodies:
         """Read bodies of events."""
-        return self._retried('load', lambda: self._bodies(message_ids))
+        return self._retried(
+            'load', lambda: self._bodies(message_ids),
+            ['message %s' % i for i in message_ids])
 
     def commit(self, steps: Sequence[Step]) -> Committed:
         """Store what has happened, in one transaction.
 
         A step whose lease is lost changes nothing.
         """
-        return self._retried('commit', lambda: self._commit(steps))
+        return self._retried('commit', lambda: self._commit(steps), steps)
 
     def sweep(self, limit: int, closed: receivers.Closed,
               ) -> tuple[list[lane_obj.Lease], int]:
@@ -141,7 +153,7 @@ class Ledger:
         except Exception as exc:
             if not db_api.is_transient(exc):
                 raise
-            self._note_trouble('sweep', exc)
+            self._note_trouble('sweep', exc, ())
             return [], 0
 
     def _load(self, leases: Sequence[lane_obj.Lease],
@@ -183,23 +195,19 @@ class Ledger:
         until = now + int(self._lease * 1e6)
         with self._db.writer() as conn:
             held = lane_obj.lock(conn, dialect, (s.lane_id for s in steps))
-            ours: list[bool] = []
-            states: list[lane_obj.State] = []
-            attempts: list[delivery_obj.Attempt] = []
-            for step in steps:
-                row = held.get(step.lane_id)
-                if row is None or row.token != step.token:
-                    ours.append(False)
-                    continue
-                state = _state(step, row, now, until)
-                ours.append(state.token is not None)
-                states.append(state)
-                if step.attempt is not None:
-                    attempts.append(step.attempt)
-            delivery_obj.store(conn, dialect, attempts)
+            mine = [(step, held[step.lane_id]) for step in steps
+                    if step.lane_id in held
+                    and held[step.lane_id].token == step.token]
+            delivery_obj.store(conn, dialect, [
+                step.attempt for step, _row in mine if step.attempt])
+            moved = _passed_over(conn, dialect, mine)
+            states = [_state(step, row, moved.get(step.lane_id, step.head),
+                             now, until) for step, row in mine]
             lane_obj.store(conn, dialect, states)
         metrics.BATCH.labels('deliveries').observe(len(steps))
-        return Committed(ours, until, ends)
+        kept = {(state.id, state.token) for state in states if state.token}
+        return Committed([(step.lane_id, step.token) in kept
+                          for step in steps], until, ends, moved)
 
     def _sweep(self, limit: int, closed: receivers.Closed,
                ) -> tuple[list[lane_obj.Lease], int]:
@@ -217,7 +225,8 @@ class Ledger:
                 conn, self._db.dialect, now=now, limit=limit,
                 until=now + int(self._lease * 1e6), pause_of=pause_of)
 
-    def _retried(self, what: str, work: Callable[[], T]) -> T:
+    def _retried(self, what: str, work: Callable[[], T],
+                 about: Iterable[object]) -> T:
         pause = PAUSE[0]
         for failures in itertools.count(1):
             try:
@@ -229,15 +238,17 @@ class Ledger:
                 metrics.RETRIES.labels('notifier_' + what).inc()
                 if failures > 1:
                     # A deadlock is over at the second attempt.
-                    self._note_trouble(what, exc)
+                    self._note_trouble(what, exc, about)
             time.sleep(pause)
             pause = min(pause * 2, PAUSE[1])
         raise AssertionError
 
-    def _note_trouble(self, what: str, exc: Exception) -> None:
+    def _note_trouble(self, what: str, exc: Exception,
+                      about: Iterable[object]) -> None:
         if not self.in_trouble:
             LOG.warning('The database does not take the %s of deliveries, '
-                        'trying on: %s', what, type(exc).__name__)
+                        'trying on: %s%s', what, type(exc).__name__,
+                        naming.after(about))
         self._trouble_until = time.monotonic() + GRACE
 
 
@@ -261,9 +272,24 @@ def _ahead(rows: list[sa.Row[Any]]) -> list[sa.Row[Any]]:
             if row is there[0] or size <= AHEAD_SIZE] or rows[:1]
 
 
-def _state(step: Step, row: sa.Row[Any], now: int,
+def _passed_over(conn: sa.Connection, dialect: str,
+                 steps: Iterable[tuple[Step, sa.Row[Any]]]) -> dict[str, int]:
+    """Return what waits in lanes before the place to which they move.
+
+    There is something if somebody asked for a delivery again since the lane
+    was read. Who moves by one has attempted that one.
+    """
+    jumps = [(step.lane_id, row.head, step.head - 1) for step, row in steps
+             if step.head is not None and (
+                 step.attempt is None or step.head > row.head + 1)]
+    if not jumps:
+        return {}
+    return delivery_obj.passed_over(conn, dialect, jumps)
+
+
+def _state(step: Step, row: sa.Row[Any], to: int | None, now: int,
            until: int) -> lane_obj.State:
-    head = row.head if step.head is None else step.head
+    head = row.head if to is None else to
     if head > row.tail:
         # Nothing came in the meantime: the next one leases it again.
         return lane_obj.State(step.lane_id, head, None, None, 0)

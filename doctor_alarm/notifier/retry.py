@@ -55,7 +55,8 @@ class Policy:
         """Decide about a delivery.
 
         :param failures: attempts of this delivery that failed, with this one
-        :param age: microseconds since the alarm fired
+        :param age: microseconds since the alarm fired, or since somebody
+            asked for it again
         """
         if outcome.status is base.Status.DELIVERED:
             return Decision(delivery_obj.DELIVERED, 'delivered')

@@ -82,6 +82,34 @@ def store(conn: sa.Connection, dialect: str,
              a.received_at) for a in attempts if a.last_error is None)})
 
 
+def passed_over(conn: sa.Connection, dialect: str,
+                ranges: Iterable[tuple[str, int, int]]) -> dict[str, int]:
+    """Return where deliveries wait in parts of lanes that are locked.
+
+    :param ranges: lane, first and last sequence number
+    :returns: the first that waits, by lane; a lane without any is left out
+    """
+    return {row.lane_id: row.first for row in conn.execute(
+        _passed_over(dialect), {'v': rows.values(ranges)})}
+
+
+@functools.cache
+def _passed_over(dialect: str) -> sa.Select[Any]:
+    delivery = models.delivery
+    part = rows.table(dialect, {'id': 'id', 'low': 'int', 'high': 'int'})
+    return sa.select(
+        part.c.id.label('lane_id'), sa.func.min(delivery.c.sequence).label(
+            'first'),
+    ).select_from(part.join(delivery, sa.and_(
+        delivery.c.lane_id == part.c.id,
+        delivery.c.sequence >= part.c.low,
+        delivery.c.sequence <= part.c.high,
+        delivery.c.status == PENDING)),
+    ).group_by(part.c.id).prefix_with(
+        'STRAIGHT_JOIN', dialect='mysql').prefix_with(
+            'STRAIGHT_JOIN', dialect='mariadb')
+
+
 @functools.cache
 def _waiting(dialect: str) -> sa.Select[Any]:
     lane, delivery = models.lane, models.delivery
@@ -109,7 +137,7 @@ def _waiting(dialect: str) -> sa.Select[Any]:
         delivery.c.reason, delivery.c.resource_id, delivery.c.attempts,
         delivery.c.message_id, delivery.c.created_at,
         delivery.c.notified_at, delivery.c.transformed_at,
-        delivery.c.evaluated_at,
+        delivery.c.evaluated_at, delivery.c.replayed_at,
     ).select_from(sources).prefix_with(
         'STRAIGHT_JOIN', dialect='mysql').prefix_with(
             'STRAIGHT_JOIN', dialect='mariadb')

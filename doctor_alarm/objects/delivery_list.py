@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import sqlalchemy as sa
 
 from doctor_alarm.db import models
+from doctor_alarm import exception
 from doctor_alarm.objects import query
 
 _C = models.delivery.c
@@ -36,6 +38,7 @@ class Listed:
     committed_at: int | None
     fired_at: int | None
     received_at: int | None
+    replayed_at: int | None
 
 
 _COLUMNS = tuple(
@@ -50,24 +53,56 @@ FIELDS: query.Fields = {
 NEWEST_FIRST = (('created_at', query.DESC), ('sequence', query.DESC))
 
 
-def of_alarm(conn: sa.Connection, alarm_id: str,
-             project_id: str | None = None,
-             page: query.Page | None = None) -> list[Listed]:
-    """Return the deliveries of one alarm, newest first by default.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Which:
+    """Only those that have these values; empty: any."""
 
-    They outlive the alarm.
+    alarm_id: str | None = None
+    project_id: str | None = None
+    status: str | None = None
 
-    :param project_id: only those of this project
+
+def find(conn: sa.Connection, which: Which,
+         page: query.Page | None = None) -> list[Listed]:
+    """Return deliveries, newest first by default.
+
+    They outlive their alarm.
+
     :raises Invalid: names what is wrong with the page
     """
-    if not alarm_id.isascii() or '\0' in alarm_id:
+    if not _is_token(which.alarm_id or ''):
         return []
-    select = sa.select(*_COLUMNS).join(
-        models.lane, models.lane.c.id == _C.lane_id
-    ).where(_C.alarm_id == alarm_id)
-    if project_id is not None:
-        select = select.where(_C.project_id == project_id)
+    select = _select()
+    for field in dataclasses.fields(which):
+        value = getattr(which, field.name)
+        if value is not None:
+            select = select.where(_C[field.name] == value)
     statement = query.paged(
         conn, select, FIELDS, _C.id,
         page or query.Page(sort=NEWEST_FIRST))
     return [Listed(**found) for found in conn.execute(statement).mappings()]
+
+
+def get(conn: sa.Connection, id_: str,
+        project_id: str | None = None) -> Listed:
+    """Return one delivery.
+
+    :param project_id: only if it is of this project
+    :raises NotFound: there is none
+    """
+    found = None
+    if _is_token(id_):
+        found = conn.execute(
+            _select().where(_C.id == id_)).mappings().first()
+    if found is None or project_id not in (None, found['project_id']):
+        raise exception.NotFound(what='Delivery', id=id_)
+    return Listed(**found)
+
+
+def _select() -> sa.Select[Any]:
+    return sa.select(*_COLUMNS).join(
+        models.lane, models.lane.c.id == _C.lane_id)
+
+
+def _is_token(text: str) -> bool:
+    return text.isascii() and '\0' not in text

@@ -34,6 +34,10 @@ class Lease:
     until: int
     committed_at: int | None = None
 
+    def __str__(self) -> str:
+        """As it is named in the log: it may be all that is known."""
+        return 'lane %s' % self.lane_id
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class State:
@@ -104,7 +108,8 @@ def _lock(dialect: str) -> sa.Select[Any]:
     lane = models.lane
     wanted = rows.table(dialect, {'id': 'id'})
     query = sa.select(
-        lane.c.id, lane.c.token, lane.c.head, lane.c.tail, lane.c.attempts,
+        lane.c.id, lane.c.token, lane.c.head, lane.c.tail, lane.c.due,
+        lane.c.attempts,
     ).select_from(wanted.join(lane, lane.c.id == wanted.c.id)).order_by(
         lane.c.id).with_for_update(of=lane)
     for name in ('mysql', 'mariadb'):

@@ -34,8 +34,8 @@ class Deliveries(base.Resource):
         page = params.page(request, delivery_list.NEWEST_FIRST,
                            self.services.conf.api.max_limit)
         with self.services.db.reader() as conn:
-            found = delivery_list.of_alarm(
-                conn, self.alarm_id, project_id, page)
+            found = delivery_list.find(conn, delivery_list.Which(
+                alarm_id=self.alarm_id, project_id=project_id), page)
         if not found and not self._exists(request):
             raise exception.AlarmNotFound(id=self.alarm_id)
         if len(found) == page.limit:

@@ -207,6 +207,7 @@ def _create_delivery():
         sa.Column('committed_at', sa.BigInteger(), nullable=True),
         sa.Column('fired_at', sa.BigInteger(), nullable=True),
         sa.Column('received_at', sa.BigInteger(), nullable=True),
+        sa.Column('replayed_at', sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint('id', name='pk_delivery'),
         sa.UniqueConstraint('lane_id', 'sequence',
                             name='uq_delivery_lane_id_sequence'),

@@ -28,6 +28,10 @@ class BodyTest(base.TestCase):
             'fired_at': '2026-11-20T10:39:51.937472',
         }, self.build(id='n1'))
 
+    def test_what_is_sent_again_by_hand_says_so(self):
+        self.assertIs(True, self.build(replayed=True)['replayed'])
+        self.assertNotIn('replayed', self.build())
+
     def test_texts_of_users_do_not_break_out(self):
         hostile = 'x", "alarm_id": "other\\'
 
