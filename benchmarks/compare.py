@@ -17,6 +17,7 @@ is not lost.
 
 import argparse
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -190,6 +191,8 @@ def arguments():
 
 def main():
     options = arguments()
+    # Ended from outside, nothing stays behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     systems.python()
     figures = {'about': report.about(options), 'cells': []}
     servers = systems.Servers(options.database)

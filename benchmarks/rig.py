@@ -2,6 +2,7 @@
 """A broker, a database, a receiver, and services beside each other on them."""
 
 import contextlib
+import signal
 import sys
 import tempfile
 import time
@@ -21,6 +22,8 @@ class Rig(contextlib.ExitStack):
     def __init__(self, receivers=1, database='mariadb'):
         super().__init__()
         self._count = 0
+        # Ended from outside, nothing stays behind.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         self.servers = systems.Servers(database)
         self.callback(self.servers.close)
         self.receiver = receiver_mod.Receiver(receivers)
