@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import fixtures
+import sqlalchemy as sa
 
+from doctor_alarm.db import models
 from doctor_alarm.objects import replay
 from doctor_alarm.tests import base
 from doctor_alarm.tests.functional.notifier import processes
@@ -22,11 +24,12 @@ class ReplayTests(processes.NotifierTests):
                 if row.status == status]
 
     def test_a_receiver_that_was_repaired(self):
-        self.configure(max_age=1, retry_initial=0.5)
         hook = self.a_receiver(status=503)
         lane, = self.lanes_to(hook, 1)
         given = self.http()
         given.wake(self.outbox.fire(lane))
+        self.wait_until(lambda: self.outbox.lanes()[0].attempts > 1)
+        self.pass_time()
         self.wait_idle()
         dead, = self.of('dead')
         self.assertIn('given up after', dead.last_error)
@@ -47,6 +50,13 @@ class ReplayTests(processes.NotifierTests):
         self.assertEqual({'message_id': dead.message_id}, {
             'message_id': again['reason_data']['event']['message_id']})
         self.assertEqual(1, self.outbox.deliveries()[0].attempts)
+
+    def pass_time(self):
+        """Let deliveries be older than they may be."""
+        with self.db.writer() as conn:
+            conn.execute(sa.update(models.delivery).values(
+                created_at=models.delivery.c.created_at
+                - 2 * self.conf.notifier.max_age * 10 ** 6))
 
     def retry(self, id_):
         """As somebody does who looks for it first."""
