@@ -17,7 +17,7 @@ import sys
 from doctor_alarm.notifier import threads
 
 #: Bytes of bodies that are kept.
-KEPT = 32 * 1024 * 1024
+KEPT = 8 * 1024 * 1024
 #: Bodies that are read together.
 READ = 50
 
