@@ -2,6 +2,7 @@
 """Query parameters of lists."""
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Sequence
 import urllib.parse
 
@@ -19,14 +20,15 @@ _OPERATORS = {'eq': '=', 'ne': '!=', 'lt': '<', 'le': '<=', 'gt': '>',
 
 
 def page(request: webob.Request, sort: Sequence[tuple[str, str]],
-         max_limit: int) -> query.Page:
+         max_limit: int, also: Collection[str] = ()) -> query.Page:
     """Return which part of the list is asked for.
 
     :param sort: where the client does not say
     :param max_limit: items of an answer at most
+    :param also: parameters that only this list has
     :raises Invalid: names the parameter
     """
-    _refuse_unknown(request)
+    _refuse_unknown(request, also)
     limit = _limit(request.GET.get('limit'), max_limit)
     asked = [_sort(text) for text in request.GET.getall('sort')]
     return query.Page(sort=asked or sort, limit=limit,
@@ -89,9 +91,9 @@ def next_link(request: webob.Request, marker: str) -> str:
         url, urllib.parse.urlencode(params))
 
 
-def _refuse_unknown(request: webob.Request) -> None:
+def _refuse_unknown(request: webob.Request, also: Collection[str]) -> None:
     for name in request.GET:
-        if name not in _PAGING and name not in _FILTER:
+        if name not in _PAGING | _FILTER and name not in also:
             raise exception.Invalid('Unknown argument: "%.80s"' % name)
 
 

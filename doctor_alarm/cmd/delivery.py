@@ -16,8 +16,6 @@ from doctor_alarm.objects import delivery_list
 from doctor_alarm.objects import query
 from doctor_alarm.objects import replay
 
-STATUSES = (delivery_obj.DEAD, delivery_obj.PENDING, delivery_obj.DELIVERED)
-
 #: Adds a verb and what it does to the verbs of a noun.
 _Verb = Callable[[Any, str, Callable[[cfg.ConfigOpts], None]],
                  argparse.ArgumentParser]
@@ -49,7 +47,7 @@ def retry(conf: cfg.ConfigOpts) -> None:
 def add_commands(verbs: Any, verb: _Verb) -> None:
     """Add the verbs to the noun."""
     listing = verb(verbs, 'list', list_)
-    listing.add_argument('--status', choices=STATUSES)
+    listing.add_argument('--status', choices=delivery_obj.STATUSES)
     listing.add_argument('--alarm', metavar='ID', help='only of this alarm')
     listing.add_argument('--limit', type=_limit, default=100, metavar='N',
                          help='the newest N (default: 100)')

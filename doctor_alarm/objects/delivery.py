@@ -19,6 +19,7 @@ from doctor_alarm.objects import lane as lane_obj
 PENDING = 'pending'
 DELIVERED = 'delivered'
 DEAD = 'dead'
+STATUSES = (DEAD, PENDING, DELIVERED)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from doctor_alarm.api.controllers import base
 from doctor_alarm.api.controllers.v1 import event
 from doctor_alarm.api.controllers.v2 import alarm
 from doctor_alarm.api.controllers.v2 import capabilities
+from doctor_alarm.api.controllers.v2 import deliveries
 from doctor_alarm.api.controllers.v2 import metrics
 from doctor_alarm.api.controllers.v2 import query
 from doctor_alarm.api.controllers.v2 import quota
@@ -29,6 +30,7 @@ class Root(base.Resource):
             'v1': Branch(services, {'events': event.Events(services)}),
             'v2': Branch(services, {
                 'alarms': alarm.Alarms(services),
+                'deliveries': deliveries.Deliveries(services),
                 'metrics': metrics.Metrics(services),
                 'query': query.Query(services),
                 'quotas': quota.Quotas(services),

@@ -29,6 +29,7 @@ def serialize(delivery: delivery_list.Listed) -> dict[str, Any]:
         'reason': delivery.reason,
         'resource_id': delivery.resource_id,
         'message_id': delivery.message_id,
+        'replayed_at': _iso(delivery.replayed_at),
         'timeline': {stage: _iso(getattr(delivery, stage))
                      for stage in STAGES},
     }

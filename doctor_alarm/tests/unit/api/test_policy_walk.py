@@ -6,6 +6,7 @@ import re
 from doctor_alarm.api.controllers import base as controllers
 from doctor_alarm.api.controllers import root
 from doctor_alarm.api.controllers.v2 import alarm
+from doctor_alarm.api.controllers.v2 import deliveries
 from doctor_alarm.api.controllers.v2 import quota
 from doctor_alarm import policies
 from doctor_alarm import guard
@@ -13,7 +14,9 @@ from doctor_alarm import policy
 from doctor_alarm.tests.unit.api import base
 
 #: Below which nodes any name goes.
-PARAMETERS = {alarm.Alarms: '{alarm_id}', quota.Quotas: '{project_id}'}
+PARAMETERS = {
+    alarm.Alarms: '{alarm_id}', quota.Quotas: '{project_id}',
+    deliveries.Deliveries: '{delivery_id}'}
 #: Where there are no names to try, any goes.
 PARAMETER = re.compile(r'{\w+}')
 
@@ -29,7 +32,7 @@ class PolicyWalkTest(base.ApiTestCase):
     def nodes(self, node, path=''):
         """Yield (path, node) of everything that is reachable."""
         yield path or '/', node
-        names = ['state', 'history', 'deliveries', 'alarms']
+        names = ['state', 'history', 'deliveries', 'alarms', 'retry']
         if type(node) in PARAMETERS:
             names = [PARAMETERS[type(node)], *getattr(node, '_below', ())]
         elif hasattr(node, '_below'):
