@@ -8,6 +8,7 @@ broker but by the end of the process.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence
 import dataclasses
 import datetime
 import logging
@@ -19,6 +20,7 @@ from oslo_config import cfg
 from oslo_db import exception as db_exc
 
 from doctor_alarm.db import api as db_api
+from doctor_alarm.evaluator import subject
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import metrics
@@ -117,6 +119,8 @@ class Committer:
         old = [event for event in events if event.generated < limit]
         for start in range(0, len(old), self._batch_size):
             some = old[start:start + self._batch_size]
+            LOG.warning('%s: older than [evaluator] max_event_age, put aside',
+                        subject.of([event.message_id for event in some]))
             self.put_aside(
                 some[0].message_id, '%d events are older than [evaluator] '
                 'max_event_age' % len(some), [e.to_wire() for e in some])
@@ -126,7 +130,9 @@ class Committer:
         if not events:
             return
         try:
-            return self._retrying('commit', lambda: self._process(events))
+            return self._retrying(
+                'commit', lambda: self._process(events),
+                [event.message_id for event in events])
         except Abandoned:
             raise
         except Exception as exc:
@@ -140,8 +146,8 @@ class Committer:
     def _put_aside_event(self, event: event_mod.Event,
                          exc: Exception) -> None:
         reason = redact.text('%s: %s' % (type(exc).__name__, exc))
-        LOG.warning('Event %s can not be evaluated, put aside: %s',
-                    event.message_id, reason)
+        LOG.warning('%s can not be evaluated, put aside: %s',
+                    subject.of([event.message_id], exc), reason)
         self.put_aside(event.message_id, reason, [event.to_wire()])
 
     def put_aside(self, message_id: str, reason: str, payload: list[Any],
@@ -164,9 +170,10 @@ class Committer:
             except exception.PublishFailed as exc:
                 raise _Transient(str(exc)) from exc
 
-        self._retrying('dead letter', put)
+        self._retrying('dead letter', put, [message_id])
 
-    def _retrying(self, effect: str, work: Callable[[], None]) -> None:
+    def _retrying(self, effect: str, work: Callable[[], None],
+                  message_ids: Sequence[str]) -> None:
         pause, failures = RETRY_FIRST, 0
         while True:
             try:
@@ -184,9 +191,9 @@ class Committer:
                     raise
                 metrics.RETRIES.labels(effect=effect).inc()
                 level = logging.DEBUG if pause < 1 else logging.WARNING
-                LOG.log(level, 'The %s failed, next attempt in %.1f s: %s',
-                        effect, pause, redact.text(
-                            ' '.join(str(exc).split())))
+                LOG.log(level, 'The %s of %s failed, next attempt in %.1f s:'
+                        ' %s', effect, subject.of(message_ids, exc), pause,
+                        redact.text(' '.join(str(exc).split())))
             if self._stopping.wait(pause):
                 raise Abandoned()
             pause = min(pause * 2, self._retry_max)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
 from doctor_alarm.evaluator import matching
+from doctor_alarm.evaluator import subject
 from doctor_alarm.evaluator import transaction
 from doctor_alarm import event as event_mod
 from doctor_alarm import metrics
@@ -47,7 +48,8 @@ class Engine:
 
     def _commit(self, conn: sa.Connection,
                 matches: list[matching.Match]) -> None:
-        with self._db.transaction(conn):
+        alarm_ids = {hit.alarm_id for hit in matches}
+        with subject.alarms(alarm_ids), self._db.transaction(conn):
             work = transaction.Work(self._db, conn, self._lease)
             work.load(matches)
             work.decide()

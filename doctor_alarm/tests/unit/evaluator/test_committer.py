@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import datetime
+import logging
 import threading
 import types
 
+import fixtures
 from oslo_db import exception as db_exc
 
 from doctor_alarm.evaluator import committer
+from doctor_alarm.evaluator import subject
 from doctor_alarm import event
 from doctor_alarm import exception
 from doctor_alarm.tests import base
@@ -115,6 +118,37 @@ class TestCommitter(base.TestCase):
             *[db_exc.DBConnectionError() for _ in range(40)]))
         self.assertEqual(['a'], self.committed)
         self.assertEqual([], self.letters.kept)
+
+    def test_warnings_say_which_messages_and_alarms(self):
+        log = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.evaluator.committer.RETRY_FIRST', 1.0))
+        self.options.batch_size = 100
+        many = ['m%d' % i for i in range(40)]
+
+        def process(events):
+            with subject.alarms(['alarm%d' % i for i in range(7)]):
+                return fails(events)
+        fails = self.failing(db_exc.DBDeadlock())
+        self.commit(*many, process=process)
+
+        self.assertIn(
+            'The commit of message m0, m1, m2, m3, m4 and 35 more (alarm '
+            'alarm0, alarm1, alarm2, alarm3, alarm4 and 2 more) failed',
+            log.output)
+
+    def test_what_is_put_aside_is_named(self):
+        log = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
+
+        def process(_events):
+            with subject.alarms(['a1']):
+                raise ValueError('poison')
+        self.commit('bad', process=process)
+        self.commit(events=[an_event('old', days=2)])
+
+        self.assertIn('message bad (alarm a1) can not be evaluated',
+                      log.output)
+        self.assertIn('message old: older than', log.output)
 
     def test_put_aside_is_retried_until_it_is_durable(self):
         self.letters.failures = 3
