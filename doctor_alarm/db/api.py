@@ -190,11 +190,14 @@ def is_transient(exc: BaseException) -> bool:
         return state.startswith(_SQLSTATE_PASSES)
     code = getattr(origin, 'args', None)
     if code and isinstance(code[0], int):
-        return code[0] in _MYSQL_PASSES
+        return code[0] < _SQL_ERRORS or code[0] in _MYSQL_PASSES
     return isinstance(wrapped, sa.exc.OperationalError
                       | sa.exc.InterfaceError)
 
 
+#: Below, MariaDB speaks of its own files: temporary ones that it can not
+#: write or delete, for one.
+_SQL_ERRORS = 100
 #: The server is away, busy, full, read-only or not set up; MariaDB's codes.
 _MYSQL_PASSES = frozenset((
     0, 1020, 1021, 1037, 1040, 1041, 1042, 1043, 1044, 1045, 1047, 1049, 1053,

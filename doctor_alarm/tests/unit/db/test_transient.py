@@ -15,6 +15,8 @@ from doctor_alarm.tests import base
 #: What MariaDB and its driver say -> whether the same may succeed later.
 MARIADB = {
     0: True,        # the connection was closed by somebody else
+    6: True,        # a temporary file can not be deleted
+    20: True,       # no room for a temporary file
     1020: True,     # record has changed since last read
     1021: True,     # disk full
     1040: True,     # too many connections
