@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever comes in, the answer is one of the service, and never 500."""
 
+import datetime
 import json
 import urllib.parse
 
 import hypothesis
 from hypothesis import strategies as st
+import prometheus_client
 
+from doctor_alarm.evaluator import engine
+from doctor_alarm import event as event_mod
+from doctor_alarm.tests import fuzzing
 from doctor_alarm.tests.unit.api import base
 
 #: Names that mean something, so that what is built gets deep.
@@ -18,80 +23,155 @@ NAMES = st.sampled_from((
     'details', 'hostname', 'tenant_id', 'filter', 'orderby', 'limit', '=',
     'and', 'in', 'not', '=~', 'detail', 'on_behalf_of')) | st.text(max_size=5)
 SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.text(max_size=20)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.sampled_from(('event', 'eq', 'integer', 'alarm', 'http://a/',
+    fuzzing.SCALARS | st.sampled_from(('event', 'eq', 'integer', 'alarm', 'http://a/',
                        '2026-11-20T10:00:00', '* * * * *', 'low')))
-DOCS = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        NAMES, inner, max_size=5), max_leaves=20)
+DOCS = fuzzing.docs(NAMES, SCALARS)
 ALARMS = st.fixed_dictionaries(
     {'name': SCALARS, 'type': st.just('event'), 'event_rule': DOCS},
     optional=dict.fromkeys((
         'state', 'time_constraints', 'alarm_actions', 'description',
         'project_id', 'enabled', 'state_timestamp'), DOCS))
+CONDITIONS = st.fixed_dictionaries(
+    {'field': st.sampled_from((
+        'traits.host', 'traits.state', 'traits.n', 'event_type', 'message_id',
+        'generated', 'traits.')) | fuzzing.TEXTS,
+     'value': SCALARS},
+    optional={'op': st.sampled_from(('eq', 'ne', 'lt', 'le', 'gt', 'ge')),
+              'type': st.sampled_from((
+                  '', 'string', 'integer', 'float', 'boolean', 'datetime'))})
+PATTERNS = {'event_type': st.sampled_from(('*', 'a', 'a.*', '[', '?', ''))
+            | fuzzing.TEXTS, 'query': st.lists(CONDITIONS, max_size=3)}
+RULES = st.fixed_dictionaries(
+    {}, optional={**PATTERNS, 'clear': st.fixed_dictionaries(
+        {}, optional=PATTERNS)})
+GOOD_ALARMS = st.fixed_dictionaries(
+    {'name': fuzzing.TEXTS, 'type': st.just('event'), 'event_rule': RULES},
+    optional={
+        'description': fuzzing.TEXTS, 'enabled': st.booleans(),
+        'repeat_actions': st.booleans(),
+        'severity': st.sampled_from(('low', 'moderate', 'critical')),
+        'state': st.sampled_from(('ok', 'alarm', 'insufficient data')),
+        'alarm_actions': st.lists(st.sampled_from((
+            'http://r.example.org/%s?a=b#c', 'http://u:p@r.example.org:1/',
+            'log://', 'https://[::2]/')) | fuzzing.TEXTS, max_size=3)})
 EVENTS = st.fixed_dictionaries({'event': st.fixed_dictionaries(
     {'time': SCALARS, 'type': SCALARS}, optional={'details': DOCS})})
 FILTERS = DOCS.map(lambda doc: {'filter': json.dumps(doc)})
 
-settings = hypothesis.settings(
-    deadline=None, max_examples=150,
-    suppress_health_check=list(hypothesis.HealthCheck))
+PARAMETERS = st.lists(st.tuples(
+    st.sampled_from(('q.field', 'q.op', 'q.value', 'sort', 'limit',
+                     'marker')) | fuzzing.TEXTS,
+    SCALARS | NAMES | st.sampled_from(('all_projects', 'name:asc'))),
+    max_size=6)
+LISTS = ('/v2/alarms', '%s/history', '%s/deliveries')
+HEADERS = st.dictionaries(
+    st.sampled_from(('If-Match', 'Content-Type', 'Accept', 'Content-Encoding',
+                     'X-Roles', 'X-Project-Id', 'X-User-Id',
+                     'X-Openstack-Request-Id')),
+    st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=20),
+    max_size=3)
+
+
+def broken_rules():
+    return prometheus_client.REGISTRY.get_sample_value(
+        'doctor_alarm_broken_rules_total')
 
 
 class FuzzTest(base.ApiTestCase):
 
+    DEFAULT_TIMEOUT = fuzzing.TIMEOUT
+
+    def setUp(self):
+        super().setUp()
+        self.path = '/v2/alarms/' + self.create(
+            who=base.ADMIN)['alarm_id']
+
     def check(self, method, path, doc):
         answer = getattr(self.app, method + '_json')(
             path, doc, headers=base.ADMIN, expect_errors=True)
-        self.assertLess(answer.status_int, 500, doc)
+        return self.judge(answer, doc)
+
+    def judge(self, answer, said):
+        self.assertLess(answer.status_int, 500, said)
         if answer.status_int >= 400:
             self.assertIsInstance(answer.json['error_message'], dict)
+        return answer
 
-    @settings
+    @fuzzing.settings
     @hypothesis.given(DOCS | ALARMS)
     def test_post_alarm(self, doc):
         self.check('post', '/v2/alarms', doc)
 
-    @settings
-    @hypothesis.given(DOCS | ALARMS)
+    @fuzzing.settings
+    @hypothesis.given(GOOD_ALARMS)
+    def test_an_alarm_that_is_taken_is_evaluated(self, doc):
+        answer = self.check('post', '/v2/alarms', doc)
+        hypothesis.assume(answer.status_int == 201)
+        path = '/v2/alarms/' + answer.json['alarm_id']
+        self.assertEqual(answer.json, self.call('get', path, who=base.ADMIN))
+        before = broken_rules()
+        now = datetime.datetime.now(datetime.UTC)
+        engine.Engine(self.db, lambda hint: None, 15).process([
+            event_mod.build(
+                message_id=answer.json['alarm_id'] + kind, event_type=kind,
+                generated=now, received=now,
+                project_id=answer.json['project_id'],
+                traits={'host': 'h', 'state': 'error', 'n': number})
+            for kind, number in (('a', 1), ('a.b', 2.5), ('0', 'x'))])
+        self.assertEqual(before, broken_rules())
+        for suffix in ('/history', '/deliveries'):
+            self.call('get', path + suffix, who=base.ADMIN, status=200)
+        self.app.delete(path, headers=base.ADMIN, status=204)
+
+    @fuzzing.settings
+    @hypothesis.given(DOCS | ALARMS | GOOD_ALARMS)
     def test_put_alarm(self, doc):
-        if not hasattr(self, 'path'):
-            self.path = '/v2/alarms/' + self.create()['alarm_id']
         self.check('put', self.path, doc)
         self.check('put', self.path + '/state', doc)
 
-    @settings
-    @hypothesis.given(DOCS | EVENTS)
+    @fuzzing.settings
+    @hypothesis.given(DOCS | EVENTS | st.fixed_dictionaries(
+        {'events': st.lists(EVENTS, max_size=3)}))
     def test_post_events(self, doc):
+        self.events.accepted.clear()
         self.check('post', '/v1/events', doc)
+        # The evaluator takes what was taken.
+        for event in self.events.accepted:
+            wire = json.dumps(event.to_wire())
+            again = event_mod.Event.from_wire(
+                json.loads(wire), clean=True,
+                received=datetime.datetime.now(datetime.UTC))
+            self.assertEqual(wire, json.dumps(again.to_wire()))
 
-    @settings
+    @fuzzing.settings
     @hypothesis.given(DOCS | FILTERS)
     def test_query(self, doc):
         self.check('post', '/v2/query/alarms', doc)
         self.check('post', '/v2/query/alarms/history', doc)
 
-    @settings
-    @hypothesis.given(st.text(max_size=30) | st.text('.*+?|^$\\\\!%_[(a',
-                                                     max_size=30))
-    def test_pattern(self, pattern):
-        self.check('post', '/v2/query/alarms', {
-            'filter': json.dumps({'=~': {'name': pattern}})})
-
-    @settings
-    @hypothesis.given(st.lists(st.tuples(
-        st.sampled_from(('q.field', 'q.op', 'q.value', 'sort', 'limit',
-                         'marker')),
-        SCALARS | NAMES | st.sampled_from(('all_projects', 'name:asc'))),
-        max_size=6))
+    @fuzzing.settings
+    @hypothesis.given(PARAMETERS)
     def test_list(self, params):
-        answer = self.app.get(
-            '/v2/alarms', [(name, str(value)) for name, value in params],
-            headers=base.ADMIN, expect_errors=True)
-        self.assertLess(answer.status_int, 500, params)
+        for path in LISTS:
+            self.judge(self.app.get(
+                path.replace('%s', self.path),
+                urllib.parse.urlencode(
+                    [(name, str(value)) for name, value in params],
+                    errors='surrogatepass'),
+                headers=base.ADMIN, expect_errors=True), params)
 
-    @settings
+    @fuzzing.settings
+    @hypothesis.given(
+        st.sampled_from(('/v2/alarms', '/v1/events', '/v2/query/alarms')),
+        st.binary(max_size=40) | st.text(
+            alphabet='{}[]",:\\u0dntrue1e9- ', max_size=40).map(str.encode),
+        HEADERS)
+    def test_any_bytes(self, path, data, headers):
+        self.judge(self.app.request(
+            path, method='POST', body=data, expect_errors=True,
+            headers={**base.ADMIN, **headers}), (data, headers))
+
+    @fuzzing.settings
     @hypothesis.given(st.text(max_size=30))
     def test_paths(self, text):
         for path in ('/%s', '/v2/alarms/%s', '/v2/alarms/%s/history',
