@@ -12,13 +12,15 @@ import uuid
 import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
+from doctor_alarm.db import batch
 from doctor_alarm.db import models
 from doctor_alarm import exception
 from doctor_alarm.objects import alarm as alarm_obj
+from doctor_alarm.objects import alarm_key
 from doctor_alarm.objects import change
 
-#: Rows per statement, well below the packet sizes.
-CHUNK = 500
+#: Alarms that are prepared while the database works on others.
+CHUNK = 1000
 
 
 def import_all(db: db_api.Database,
@@ -35,9 +37,17 @@ def import_all(db: db_api.Database,
     with db.writer() as conn:
         for rows in _ahead(_prepared(alarms, now)):
             _refuse_existing(conn, [row['id'] for row in rows.alarms])
-            alarm_obj.insert(conn, rows)
+            _insert(conn, rows)
             count += len(rows.alarms)
     return count
+
+
+def _insert(conn: sa.Connection, rows: alarm_obj.Rows) -> None:
+    out = batch.Batch(conn)
+    out.insert(models.alarm, rows.alarms, same={})
+    out.insert(models.change, rows.changes, same={})
+    alarm_key.insert(conn, rows.keys)
+    out.run()
 
 
 def _prepared(alarms: Iterable[alarm_obj.Alarm],
