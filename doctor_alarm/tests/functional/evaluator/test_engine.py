@@ -52,8 +52,8 @@ def a_rule(vm='vm1', clear=True):
     return rule
 
 
-class EngineTests:
-    """What holds on every database."""
+class Setting:
+    """An engine on a database."""
 
     def setUp(self):
         super().setUp()
@@ -84,6 +84,10 @@ class EngineTests:
         return [json.loads(row.detail)['state'] for row in self.all_of(
             models.change, models.change.c.id)
             if row.alarm_id == alarm_id and row.type == 'state transition']
+
+
+class EngineTests(Setting):
+    """What holds on every database."""
 
     def test_one_transaction_holds_every_effect(self):
         created = self.an_alarm()
