@@ -44,6 +44,9 @@ RETRIES = prom.Counter(
 DELIVERIES = prom.Counter(
     'doctor_alarm_deliveries_total',
     'Attempts to deliver', ['scheme', 'outcome'])
+ANNOUNCEMENTS = prom.Counter(
+    'doctor_alarm_announcements_total',
+    'Notifications about changes of alarms', ['outcome'])
 STAGE = prom.Histogram(
     'doctor_alarm_stage_seconds',
     'Time that a delivered fault took to a stage from the one before: '

@@ -25,10 +25,12 @@ from doctor_alarm.db import api as db_api
 from doctor_alarm.db import schema
 from doctor_alarm.evaluator import committer
 from doctor_alarm.evaluator import engine
+from doctor_alarm.evaluator import stage
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm.notifier import dispatcher
+from doctor_alarm.objects import announcement
 from doctor_alarm.objects import dead_letter
 from doctor_alarm import service
 
@@ -94,7 +96,8 @@ class Standalone(service.Service):
         self._dispatcher = dispatcher.Dispatcher(
             conf, self._db, on_failure=self.failed)
         self._events = engine.Engine(
-            self._db, self._dispatcher.wake, conf.evaluator.wakeup_lease)
+            self._db, self._dispatcher.wake, conf.evaluator.wakeup_lease,
+            announcement.teller(conf, stage.PUBLISHER_ID))
         self._batcher = messaging.Batcher('committer', committer.make(
             conf, self._events, letters, stopping=self.stopping,
             source='standalone', database_answers=self._db.answers,

@@ -20,9 +20,11 @@ from doctor_alarm.api import hooks
 from doctor_alarm.db import api as db_api
 from doctor_alarm import exception
 from doctor_alarm import guard
+from doctor_alarm.objects import announcement
 from doctor_alarm import policy
 
 NOTIFIERS = 'doctor_alarm.notifier'
+PUBLISHER_ID = 'doctor_alarm.api'
 
 
 class Request(pecan.Request):
@@ -50,7 +52,8 @@ def build_app(conf: cfg.ConfigOpts, db: db_api.Database,
     noauth = conf.api.auth_mode == 'noauth'
     services = base.Services(
         conf=conf, db=db, enforcer=policy.make_enforcer(conf),
-        events=events, actions=installed_actions(), guard=guard.make(conf))
+        events=events, actions=installed_actions(), guard=guard.make(conf),
+        tell=announcement.teller(conf, PUBLISHER_ID))
     app: Any = pecan.Pecan(
         root.Root(services), use_context_locals=False, request_cls=Request,
         hooks=[hooks.ContextHook(noauth), hooks.ErrorHook(),

@@ -15,6 +15,7 @@ from doctor_alarm.evaluator import subject
 from doctor_alarm.evaluator import transaction
 from doctor_alarm import event as event_mod
 from doctor_alarm import metrics
+from doctor_alarm.objects import announcement
 
 #: Matches in one transaction at most.
 TRANSITIONS = 500
@@ -24,13 +25,16 @@ class Engine:
     """Evaluates events against the alarms in the database.
 
     ``on_commit(hint)`` is called after each commit that made deliveries, with
-    the lanes that were leased to this wake-up.
+    the lanes that were leased to this wake-up, ``tell`` for each transition.
+    Neither may block or raise.
     """
 
     def __init__(self, db: db_api.Database,
                  on_commit: Callable[[dict[str, Any]], None],
-                 lease: float) -> None:
+                 lease: float,
+                 tell: announcement.Tell = announcement.nobody) -> None:
         self._db = db
+        self._tell = tell
         self._on_commit = on_commit
         self._lease = int(lease * 1e6)
 
@@ -60,3 +64,5 @@ class Engine:
             self._on_commit({
                 'lanes': leased, 'lease_until': work.lease_until,
                 'committed_at': int(time.time() * 1e6)})
+        for row, severity in work.transitions:
+            self._tell(row, severity)

@@ -15,9 +15,12 @@ from doctor_alarm.evaluator import committer as committer_mod
 from doctor_alarm.evaluator import engine
 from doctor_alarm import exception
 from doctor_alarm import messaging
+from doctor_alarm.objects import announcement
 from doctor_alarm.objects import outbox
 
 LOG = logging.getLogger(__name__)
+
+PUBLISHER_ID = 'doctor_alarm.evaluator'
 
 #: Seconds without a wake-up after one that nobody listened to.
 SILENCE = 1.0
@@ -40,7 +43,8 @@ class Stage:
                 conf.notifier.wakeup_topic), self._db).send, limit=10)
         self.committer = committer_mod.make(
             conf, engine.Engine(
-                self._db, self._hints.submit, conf.evaluator.wakeup_lease),
+                self._db, self._hints.submit, conf.evaluator.wakeup_lease,
+                announcement.teller(conf, PUBLISHER_ID)),
             letters, stopping=stopping, source=source,
             database_answers=self._db.answers)
 

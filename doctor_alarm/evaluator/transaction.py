@@ -25,7 +25,6 @@ LOG = logging.getLogger(__name__)
 #: Characters of a reason: a query may have a hundred conditions.
 REASON = 2000
 
-_APPLIED = (transition.Reason.RAISED, transition.Reason.CLEARED)
 _TRANSFORMED = metrics.STAGE.labels('transformed')
 _EVALUATED = metrics.STAGE.labels('evaluated')
 
@@ -55,6 +54,8 @@ class Work:
         self._used: dict[str, outbox.Lane] = {}
         self._events: dict[str, event_mod.Event] = {}
         self.reasons: dict[transition.Reason, int] = {}
+        #: (row of the history, severity) of each alarm that changed its state
+        self.transitions: list[tuple[dict[str, Any], str]] = []
 
     def load(self, matches: list[matching.Match]) -> None:
         """Lock the alarms; drop what no longer hits or was done before."""
@@ -126,8 +127,7 @@ class Work:
                 self._record_stale(alarm, hit)
             for step in result.steps:
                 self._tell(alarm, hit, step)
-            if result.reason in _APPLIED and not any(
-                    step.previous != step.current for step in result.steps):
+            if result.forgotten:
                 self._record_resource(alarm, hit)
         for event in self._events.values():
             _observe(event, evaluated_at)
@@ -141,6 +141,7 @@ class Work:
             self._record(
                 alarm, change.Type.STATE_TRANSITION, step.message_id,
                 {'state': step.current, 'transition_reason': reason})
+            self.transitions.append((self._changes[-1], alarm.severity))
         for action in dict.fromkeys(alarm.actions[step.current]):
             notification_id = self._ids[alarm.id, action, step.message_id]
             if notification_id not in self._told:
@@ -166,7 +167,7 @@ class Work:
 
     def _record_resource(self, alarm: candidate.Locked,
                          hit: matching.Match) -> None:
-        """Remember a change of a resource that was none of the alarm.
+        """Remember a message that did not change the alarm.
 
         Without it the same message, when it comes again after a later one,
         would be taken for news.

@@ -25,6 +25,7 @@ from doctor_alarm.db import models
 from doctor_alarm import exception
 from doctor_alarm import match
 from doctor_alarm.objects import alarm_key
+from doctor_alarm.objects import announcement
 from doctor_alarm.objects import change
 from doctor_alarm.objects import quota
 from doctor_alarm import transition
@@ -106,35 +107,42 @@ def get(conn: sa.Connection, alarm_id: str) -> Alarm:
 
 def create(db: db_api.Database, alarm: Alarm,
            actor: change.Actor = change.SERVICE,
-           limits: quota.Defaults | None = None) -> Alarm:
+           limits: quota.Defaults | None = None,
+           tell: announcement.Tell = announcement.nobody) -> Alarm:
     """Store a new alarm; in force for the next event.
 
     :param limits: quotas of who has no other; ``None``: not counted
+    :param tell: is called after the commit, as in all of these
     :raises OverQuota: its project or its user has enough of them
     """
     now = db.now()
     new = dataclasses.replace(
         alarm, id=str(uuid.uuid4()), version=1, active_count=0,
         timestamp=now, state_timestamp=now, evaluate_timestamp=now)
-    _insert_retried(db, new, actor, limits)
+    rows = rows_of([new], actor, now)
+    _insert_retried(db, new, rows, limits)
+    tell(rows.changes[0], new.severity)
     return new
 
 
 def update(db: db_api.Database, alarm_id: str,
            edit: Callable[[Alarm], Alarm],
-           actor: change.Actor = change.SERVICE) -> Alarm:
+           actor: change.Actor = change.SERVICE,
+           tell: announcement.Tell = announcement.nobody) -> Alarm:
     """Replace a definition; return it as it is now.
 
     :param edit: gets the alarm as it is under the lock, returns it as it
         shall be, or raises; without side effects, it may be called again
     :raises AlarmNotFound: there is none with this id
     """
-    return _update(db, alarm_id, edit, actor, change.Type.RULE_CHANGE)
+    return _updated(db, alarm_id, edit, actor, change.Type.RULE_CHANGE,
+                    tell)
 
 
 def set_state(db: db_api.Database, alarm_id: str, state: str,
               actor: change.Actor = change.SERVICE,
-              check: Callable[[Alarm], None] = lambda alarm: None) -> Alarm:
+              check: Callable[[Alarm], None] = lambda alarm: None,
+              tell: announcement.Tell = announcement.nobody) -> Alarm:
     """Set the state by hand: the alarm starts afresh; no action fires.
 
     :param check: gets the alarm as it is under the lock, may raise
@@ -145,13 +153,14 @@ def set_state(db: db_api.Database, alarm_id: str, state: str,
         return dataclasses.replace(
             alarm, state=state, state_reason=REASON_API)
 
-    return _update(db, alarm_id, edit, actor, change.Type.STATE_TRANSITION)
+    return _updated(db, alarm_id, edit, actor, change.Type.STATE_TRANSITION,
+                    tell)
 
 
-@oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
 def delete(db: db_api.Database, alarm_id: str,
            actor: change.Actor = change.SERVICE,
-           check: Callable[[Alarm], None] = lambda alarm: None) -> None:
+           check: Callable[[Alarm], None] = lambda alarm: None,
+           tell: announcement.Tell = announcement.nobody) -> None:
     """Delete a definition; what already fired is still delivered.
 
     Lanes and deliveries outlive the alarm until they are drained.
@@ -159,6 +168,12 @@ def delete(db: db_api.Database, alarm_id: str,
     :param check: gets the alarm as it is under the lock, may raise
     :raises AlarmNotFound: there is none with this id
     """
+    tell(*_delete(db, alarm_id, actor, check))
+
+
+@oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
+def _delete(db: db_api.Database, alarm_id: str, actor: change.Actor,
+            check: Callable[[Alarm], None]) -> tuple[dict[str, Any], str]:
     now = db.now()
     with db.writer() as conn:
         old = _get_locked(conn, alarm_id)
@@ -167,28 +182,39 @@ def delete(db: db_api.Database, alarm_id: str,
             conn.execute(sa.delete(table).where(table.c.alarm_id == old.id))
         conn.execute(sa.delete(models.alarm)
                      .where(models.alarm.c.id == old.id))
-        change.insert(conn, [change.row(
+        row = change.row(
             alarm_id=old.id, on_behalf_of=old.project_id,
             type=change.Type.DELETION, detail=_detail(old),
-            timestamp=now, actor=actor)])
+            timestamp=now, actor=actor)
+        change.insert(conn, [row])
+    return row, old.severity
 
 
 @oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
-def _insert_retried(db: db_api.Database, alarm: Alarm,
-                    actor: change.Actor,
+def _insert_retried(db: db_api.Database, alarm: Alarm, rows: Rows,
                     limits: quota.Defaults | None) -> None:
     if limits is not None:
         quota.prepare(db, alarm.project_id, alarm.user_id, limits)
     with db.writer() as conn:
         if limits is not None:
             quota.check(conn, alarm.project_id, alarm.user_id, limits)
-        insert(conn, rows_of([alarm], actor, alarm.timestamp))
+        insert(conn, rows)
+
+
+def _updated(db: db_api.Database, alarm_id: str,
+             edit: Callable[[Alarm], Alarm], actor: change.Actor,
+             change_type: change.Type, tell: announcement.Tell) -> Alarm:
+    new, row = _update(db, alarm_id, edit, actor, change_type)
+    if row is not None:
+        tell(row, new.severity)
+    return new
 
 
 @oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
 def _update(db: db_api.Database, alarm_id: str,
             edit: Callable[[Alarm], Alarm], actor: change.Actor,
-            change_type: change.Type) -> Alarm:
+            change_type: change.Type,
+            ) -> tuple[Alarm, dict[str, Any] | None]:
     now = db.now()
     with db.writer() as conn:
         old = _get_locked(conn, alarm_id)
@@ -213,12 +239,11 @@ def _update(db: db_api.Database, alarm_id: str,
                      .where(models.alarm.c.id == old.id)
                      .values(**_to_row(new)))
         detail = _difference(old, new, always=by_hand)
-        if detail:
-            change.insert(conn, [change.row(
-                alarm_id=new.id, on_behalf_of=new.project_id,
-                type=change_type, detail=detail, timestamp=now,
-                actor=actor)])
-    return new
+        row = change.row(
+            alarm_id=new.id, on_behalf_of=new.project_id, type=change_type,
+            detail=detail, timestamp=now, actor=actor) if detail else None
+        change.insert(conn, [row] if row else [])
+    return new, row
 
 
 def _get(conn: sa.Connection, query: sa.Select[Any], alarm_id: str,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
+from typing import Any
 
 from oslo_db import api as oslo_db_api
 import sqlalchemy as sa
@@ -109,12 +110,12 @@ def _limited(project_id: str, user_id: str, defaults: Defaults,
         yield _USER, user_id, defaults.user
 
 
-def _of(kind: str, owner: str) -> sa.Select[tuple[int | None]]:
+def _of(kind: str, owner: str) -> sa.Select[Any]:
     return sa.select(_C.hard_limit).where(
         _C.kind == kind, _C.owner == owner, _C.resource == ALARMS)
 
 
-def _limit(conn: sa.Connection, query: sa.Select[tuple[int | None]],
+def _limit(conn: sa.Connection, query: sa.Select[Any],
            default: int) -> int:
     found = conn.execute(query).scalar()
     return default if found is None else found

@@ -21,6 +21,7 @@ from doctor_alarm import context
 from doctor_alarm.db import api as db_api
 from doctor_alarm import event
 from doctor_alarm import guard
+from doctor_alarm.objects import announcement
 from doctor_alarm.objects import change
 from doctor_alarm.policies import base as base_policy
 from doctor_alarm import policy
@@ -48,6 +49,7 @@ class Events(Protocol):
 class Services:
     """What the controllers work with.
 
+    ``tell``: takes what changed, after the commit.
     ``actions``: schemes of URLs for which there is a notifier plugin.
     ``guard``: where such a URL may lead.
     """
@@ -58,6 +60,7 @@ class Services:
     events: Events
     actions: frozenset[str]
     guard: guard.Guard
+    tell: announcement.Tell = announcement.nobody
 
 
 class Resource:

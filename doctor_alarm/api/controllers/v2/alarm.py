@@ -86,7 +86,7 @@ class Alarms(base.Resource):
         ownership.check_actions(self.services, request, new)
         created = alarm_obj.create(
             self.services.db, new, base.actor_of(request),
-            quota.defaults(self.services.conf))
+            quota.defaults(self.services.conf), self.services.tell)
         response.status = 201
         response.location = '%s/v2/alarms/%s' % (
             request.application_url, urllib.parse.quote(created.id))
@@ -133,7 +133,7 @@ class Alarm(base.Resource):
 
         return _show(alarm_obj.update(
             self.services.db, self.alarm_id, edit, base.actor_of(request),
-        ), response)
+            self.services.tell), response)
 
     @base.plain
     def delete(self, request: webob.Request,
@@ -143,7 +143,7 @@ class Alarm(base.Resource):
             self.services, request, policies.DELETE, self.alarm_id)
         alarm_obj.delete(
             self.services.db, self.alarm_id, base.actor_of(request),
-            precondition.of(request))
+            precondition.of(request), self.services.tell)
         response.status = 204
         return response
 
@@ -173,7 +173,7 @@ class State(base.Resource):
                 'field/attribute data', 'field/attribute state'))
         return alarm_obj.set_state(
             self.services.db, self.alarm_id, state, base.actor_of(request),
-            precondition.of(request)).state
+            precondition.of(request), self.services.tell).state
 
 
 def _show(alarm: alarm_obj.Alarm,
