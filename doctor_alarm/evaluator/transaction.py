@@ -25,6 +25,7 @@ LOG = logging.getLogger(__name__)
 #: Characters of a reason: a query may have a hundred conditions.
 REASON = 2000
 
+_APPLIED = (transition.Reason.RAISED, transition.Reason.CLEARED)
 _TRANSFORMED = metrics.STAGE.labels('transformed')
 _EVALUATED = metrics.STAGE.labels('evaluated')
 
@@ -127,7 +128,8 @@ class Work:
                 self._record_stale(alarm, hit)
             for step in result.steps:
                 self._tell(alarm, hit, step)
-            if result.forgotten:
+            if result.reason in _APPLIED and not any(
+                    step.previous != step.current for step in result.steps):
                 self._record_resource(alarm, hit)
         for event in self._events.values():
             _observe(event, evaluated_at)
@@ -167,7 +169,7 @@ class Work:
 
     def _record_resource(self, alarm: candidate.Locked,
                          hit: matching.Match) -> None:
-        """Remember a message that did not change the alarm.
+        """Remember a change of a resource that was none of the alarm.
 
         Without it the same message, when it comes again after a later one,
         would be taken for news.
