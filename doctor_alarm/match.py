@@ -183,7 +183,7 @@ class Pattern:
         pinned = self.pinned
         if pinned is not None:
             plain = _key(project_id, 'resource', pinned.value)
-            equal.pop(pinned.trait, None)
+            equal.pop(pinned.trait or '', None)
             if exact:
                 equal[''] = self.event_type
         elif exact:
