@@ -314,7 +314,7 @@ class Reader:
 
 def _buffered(connection: amqp.Connection) -> bool:
     transport = connection.transport
-    if transport._quick_recv.ready:
+    if getattr(transport._quick_recv, 'ready', False):
         return True
     # TLS has a buffer of its own, which poll() does not see.
     pending = getattr(transport.sock, 'pending', None)

@@ -22,10 +22,11 @@ PRIORITIES: Sequence[str] = tuple(notify_dispatcher.PRIORITIES)
 class BatchServer(notify_listener.NotificationServer):
     """Hands every message over in the poll thread; others acknowledge it.
 
-    ``on_message(incoming)`` gets oslo's incoming message: ``.message`` is the
+    ``on_message(incoming)`` gets an incoming message: ``.message`` is the
     notification, ``.ctxt`` its context, ``.acknowledge()`` may be called from
     any thread at any time and does not block. What is never acknowledged goes
-    back to the broker when the connection ends.
+    back to the broker when the connection ends. On RabbitMQ
+    ``.delivery_info`` says which exchange and routing key it came over.
     """
 
     def __init__(self, transport: oslo_messaging.Transport,
