@@ -17,6 +17,7 @@ import webob
 
 from doctor_alarm import action
 from doctor_alarm.api.controllers import base
+from doctor_alarm.api.forms import alarm as form
 from doctor_alarm import exception
 from doctor_alarm.objects import alarm as alarm_obj
 from doctor_alarm.objects import change
@@ -111,6 +112,7 @@ def check_actions(services: base.Services, request: webob.Request,
     :raises NotAuthorized: it is for admins
     """
     used = check_schemes(alarm, services.actions)
+    _check_count(alarm, services.conf.api.alarm_max_actions)
     for scheme in _ADMIN_SCHEMES:
         if scheme in used and not base.is_admin(services, request):
             raise exception.NotAuthorized(
@@ -122,6 +124,13 @@ def check_actions(services: base.Services, request: webob.Request,
             raise exception.Invalid(
                 'The address of action %.200s is not allowed'
                 % action.masked(url))
+
+
+def _check_count(alarm: alarm_obj.Alarm, most: int) -> None:
+    for name in form.ACTIONS:
+        if 0 < most < len(set(getattr(alarm, name))):
+            raise exception.Invalid(
+                '%s count exceeds maximum value %d' % (name, most))
 
 
 def check_schemes(alarm: alarm_obj.Alarm,

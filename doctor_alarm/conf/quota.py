@@ -12,4 +12,8 @@ trusted to be modest. An admin can give one project another limit over the API.
 Alarms that a user may have in all projects together; -1: any number. Set it
 where many users share a project.
 """),
+    cfg.IntOpt('alarm_max_actions', default=-1, help="""
+Actions that each list of an alarm may have; zero and less: as many as the
+schema takes, which is 100. Set it where one event shall not call many.
+"""),
 ]

@@ -174,6 +174,19 @@ class CreateTest(base.ApiTestCase):
             self.assertIn(missing, sentence)
         self.assertEqual([], self.call('get', '/v2/alarms'))
 
+    def test_an_alarm_may_have_so_many_actions(self):
+        self.conf.set_override('alarm_max_actions', 2, group='api')
+        urls = ['http://%s.example/' % name for name in 'abca']
+
+        created = self.create(ok_actions=urls[:2] + urls[:2])
+        self.assertEqual(urls[:2], created['ok_actions'])
+        for method, path in [
+                ('post', '/v2/alarms'),
+                ('put', '/v2/alarms/' + created['alarm_id'])]:
+            self.assertEqual(
+                'ok_actions count exceeds maximum value 2', self.fault(
+                    400, method, path, self.alarm(ok_actions=urls)))
+
     def test_actions_on_the_host_are_for_admins(self):
         for url in ('log://', 'test://'):
             doc = self.alarm(alarm_actions=[url])

@@ -56,6 +56,9 @@ GOOD_ALARMS = st.fixed_dictionaries(
             'log://', 'https://[::2]/')) | fuzzing.TEXTS, max_size=3)})
 EVENTS = st.fixed_dictionaries({'event': st.fixed_dictionaries(
     {'time': SCALARS, 'type': SCALARS}, optional={'details': DOCS})})
+QUOTAS = st.fixed_dictionaries({'project_id': SCALARS, 'quotas': st.lists(
+    st.fixed_dictionaries({'resource': st.just('alarms'), 'limit': SCALARS}),
+    max_size=3)})
 FILTERS = DOCS.map(lambda doc: {'filter': json.dumps(doc)})
 
 PARAMETERS = st.lists(st.tuples(
@@ -148,6 +151,18 @@ class FuzzTest(base.ApiTestCase):
     def test_query(self, doc):
         self.check('post', '/v2/query/alarms', doc)
         self.check('post', '/v2/query/alarms/history', doc)
+
+    @fuzzing.settings
+    @hypothesis.given(fuzzing.TEXTS | st.text(
+        '.*+?|^$\\!%_[(a', max_size=30))
+    def test_pattern(self, pattern):
+        self.check('post', '/v2/query/alarms', {
+            'filter': json.dumps({'=~': {'name': pattern}})})
+
+    @fuzzing.settings
+    @hypothesis.given(DOCS | QUOTAS)
+    def test_post_quotas(self, doc):
+        self.check('post', '/v2/quotas', doc)
 
     @fuzzing.settings
     @hypothesis.given(PARAMETERS)
