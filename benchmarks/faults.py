@@ -131,7 +131,8 @@ def show(doc):
         ' '.join(word for word in (doc['aodh'] and 'aodh', doc['database'])
                  if word), doc['fault'], doc['lost'], doc['duplicates'],
         'no' if doc['disordered'] else 'kept', '%.1f' % doc['drain'],
-        memory(doc), '; '.join(doc['complaints']) or doc['about']), flush=True)
+        memory(doc), '; '.join(filter(None, (
+            *doc['complaints'], doc['about'])))), flush=True)
 
 
 def arguments():

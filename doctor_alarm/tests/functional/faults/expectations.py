@@ -8,6 +8,7 @@ parts work on, with the memory that they had.
 
 import collections
 import dataclasses
+import itertools
 import time
 
 from doctor_alarm.tests.functional.faults import scene as scene_mod
@@ -71,7 +72,23 @@ def survive(scene, fault):
     if fault.also is not None:
         result.complaints += fault.also(scene)
     result.complaints += _complaints(fault, result)
+    if result.complaints and result.duplicates:
+        result.about += ' '.join(_repeated(scene))
     return result
+
+
+def _repeated(scene):
+    """Tell of what came again: when, and what was noted of it."""
+    arrivals = collections.defaultdict(list)
+    for body in list(scene.receiver.bodies):
+        arrivals[body['notification_id']].append(body['_at'])
+    again = {name: times for name, times in arrivals.items()
+             if len(times) > 1}
+    notes = scene.notes(again)
+    return ['[%s: %s s apart, %s]' % (
+        name, ', '.join('%.2f' % (then - first) for first, then
+                        in itertools.pairwise(times)), notes.get(name))
+        for name, times in again.items()]
 
 
 def _wait(scene):

@@ -19,8 +19,10 @@ import uuid
 import fixtures
 import psutil
 import requests
+import sqlalchemy as sa
 
 from doctor_alarm.agent import send
+from doctor_alarm.db import models
 from doctor_alarm import dead_letter
 from doctor_alarm import exception
 from doctor_alarm import messaging
@@ -240,6 +242,10 @@ class Scene(fixtures.Fixture):
         """Return what is still under way inside, in words; empty: nothing."""
         raise NotImplementedError
 
+    def notes(self, names):
+        """Return notification id -> what is stored of its attempts."""
+        return {}
+
     def logs(self):
         """Return the ends of the logs."""
         raise NotImplementedError
@@ -321,6 +327,14 @@ class Cloud(Scene):
             return conn.exec_driver_sql(
                 'SELECT COUNT(*) FROM lane WHERE due IS NOT NULL'
             ).scalar_one()
+
+    def notes(self, names):
+        table = models.delivery
+        with self.cloud.storage.db.reader() as conn:
+            return {row.id: tuple(row)[1:] for row in conn.execute(sa.select(
+                table.c.id, table.c.attempts, table.c.last_error,
+                table.c.fired_at, table.c.received_at).where(
+                    table.c.id.in_(list(names))))}
 
     def put_aside(self):
         """Return the ids of the events in dead letters."""
