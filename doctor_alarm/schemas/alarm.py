@@ -14,17 +14,20 @@ VALUE_TYPES = ('', 'string', 'integer', 'float', 'boolean', 'datetime')
 #: Types that this service evaluates.
 TYPES = ('event',)
 
+_METRIC = ('Metric alarms belong to Aodh, which evaluates what Gnocchi or '
+           'Prometheus has measured; this service evaluates events.')
+
 #: Types that other services know, and what we say of them.
 FOREIGN_TYPES = {
     'composite': 'Composite alarms are not supported yet.',
-    'threshold': 'Metric alarms belong to Aodh.',
-    'prometheus': 'Metric alarms belong to Aodh.',
-    'gnocchi_resources_threshold': 'Metric alarms belong to Aodh.',
-    'gnocchi_aggregation_by_metrics_threshold':
-        'Metric alarms belong to Aodh.',
-    'gnocchi_aggregation_by_resources_threshold':
-        'Metric alarms belong to Aodh.',
-    'loadbalancer_member_health': 'Load balancer alarms belong to Aodh.',
+    'threshold': _METRIC,
+    'prometheus': _METRIC,
+    'gnocchi_resources_threshold': _METRIC,
+    'gnocchi_aggregation_by_metrics_threshold': _METRIC,
+    'gnocchi_aggregation_by_resources_threshold': _METRIC,
+    'loadbalancer_member_health':
+        'Load balancer alarms belong to Aodh, which asks Octavia; this '
+        'service evaluates events.',
 }
 
 READ_ONLY = ('alarm_id', 'timestamp', 'state_timestamp', 'state_reason',

@@ -174,6 +174,17 @@ class CreateTest(base.ApiTestCase):
             self.assertIn(missing, sentence)
         self.assertEqual([], self.call('get', '/v2/alarms'))
 
+    def test_what_others_evaluate_is_told_where_it_belongs(self):
+        for kind in ('threshold', 'prometheus', 'gnocchi_resources_threshold',
+                     'gnocchi_aggregation_by_metrics_threshold',
+                     'gnocchi_aggregation_by_resources_threshold',
+                     'loadbalancer_member_health'):
+            for rule in ({}, {'%s_rule' % kind: {'threshold': 1}}):
+                sentence = self.fault(400, 'post', '/v2/alarms', {
+                    'name': 'a', 'type': kind, **rule})
+                self.assertIn('belong to Aodh, which', sentence)
+                self.assertIn('this service evaluates events', sentence)
+
     def test_an_alarm_may_have_so_many_actions(self):
         self.conf.set_override('alarm_max_actions', 2, group='api')
         urls = ['http://%s.example/' % name for name in 'abca']
