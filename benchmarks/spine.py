@@ -61,6 +61,8 @@ class Standalone:
                 requests.get(self._url + '/healthcheck', timeout=5)
                 break
             except requests.ConnectionError:
+                if self._process.poll() is not None:
+                    raise RuntimeError('it does not start') from None
                 time.sleep(0.05)
 
     def send(self, server):
