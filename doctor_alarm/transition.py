@@ -2,6 +2,7 @@
 """What a matched event does to an alarm. Pure: no I/O, time comes in."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 import dataclasses
 import enum
 
@@ -15,6 +16,8 @@ STATES = (OK, ALARM, UNKNOWN)
 
 #: Microseconds by which the clocks of two publishers may differ.
 SKEW = 2_000_000
+#: Messages that a resource remembers; those beyond go to the history.
+REMEMBERED = 16
 
 
 class Reason(enum.StrEnum):
@@ -48,12 +51,15 @@ class ResourceState:
 
     ``event_time``: of the last applied event, microseconds.
     ``unpaired``: it was a clear that had no raise before it.
+    ``confirmed``: (time, message) that changed nothing, and that are not so
+    old that they are told from news by their time.
     """
 
     state: str
     event_time: int
     publisher_id: str
     unpaired: bool
+    confirmed: tuple[tuple[int, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,12 +73,17 @@ class Step:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Transition:
-    """What to store and what to tell."""
+    """What to store and what to tell.
+
+    ``forgotten``: nothing but the history can tell the message from news when
+    it comes again.
+    """
 
     reason: Reason
     alarm: AlarmState
     resource: ResourceState | None
     steps: tuple[Step, ...] = ()
+    forgotten: bool = False
 
 
 def decide(verdict: str, event: event_mod.Event, alarm: AlarmState,
@@ -85,6 +96,9 @@ def decide(verdict: str, event: event_mod.Event, alarm: AlarmState,
     """
     if not alarm.has_clear:
         return _without_clear(event, alarm)
+    if resource is not None and any(
+            known == event.message_id for _, known in resource.confirmed):
+        return Transition(Reason.UNCHANGED, alarm, resource)
     target = ALARM if verdict == match.RAISE else OK
     present = resource.state if resource else OK
     if present == target:
@@ -143,7 +157,13 @@ def _stale(event: event_mod.Event, alarm: AlarmState,
         steps.append(Step(ALARM, OK, _of_late_clear(event.message_id)))
     return Transition(
         Reason.LATE, dataclasses.replace(alarm, state=after),
-        dataclasses.replace(resource, unpaired=False), tuple(steps))
+        dataclasses.replace(resource, unpaired=False), tuple(steps),
+        forgotten=_changes_nothing(steps))
+
+
+def _changes_nothing(steps: Iterable[Step]) -> bool:
+    """Whether the history will have none of the steps."""
+    return not any(step.previous != step.current for step in steps)
 
 
 def _change(event: event_mod.Event, alarm: AlarmState,
@@ -159,7 +179,8 @@ def _change(event: event_mod.Event, alarm: AlarmState,
     return Transition(
         Reason.RAISED if target == ALARM else Reason.CLEARED,
         dataclasses.replace(alarm, state=state, active_count=max(active, 0)),
-        _applied(event, resource, target, unpaired=False), steps)
+        _applied(event, resource, target, unpaired=False), steps,
+        forgotten=_changes_nothing(steps))
 
 
 def _confirm(event: event_mod.Event, alarm: AlarmState,
@@ -171,16 +192,27 @@ def _confirm(event: event_mod.Event, alarm: AlarmState,
         return Transition(
             Reason.CLEARED, dataclasses.replace(alarm, state=OK), applied,
             (Step(alarm.state, OK, event.message_id),))
+    full = False
+    if event.generated_us >= applied.event_time - SKEW:
+        full = len(applied.confirmed) >= REMEMBERED
+        if not full:
+            applied = dataclasses.replace(applied, confirmed=(
+                *applied.confirmed, (event.generated_us, event.message_id)))
     if alarm.repeat_actions and alarm.state == target:
         return Transition(
             Reason.REPEATED, alarm, applied,
-            (Step(target, target, event.message_id),))
-    return Transition(Reason.UNCHANGED, alarm, applied)
+            (Step(target, target, event.message_id),), forgotten=full)
+    return Transition(Reason.UNCHANGED, alarm, applied, forgotten=full)
 
 
 def _applied(event: event_mod.Event, resource: ResourceState | None,
              state: str, *, unpaired: bool) -> ResourceState:
-    if resource is not None and resource.event_time > event.generated_us:
-        return dataclasses.replace(resource, state=state, unpaired=unpaired)
+    if resource is None:
+        return ResourceState(
+            state, event.generated_us, event.publisher_id, unpaired)
+    last, publisher_id = event.generated_us, event.publisher_id
+    if resource.event_time > last:
+        last, publisher_id = resource.event_time, resource.publisher_id
     return ResourceState(
-        state, event.generated_us, event.publisher_id, unpaired)
+        state, last, publisher_id, unpaired, tuple(
+            known for known in resource.confirmed if known[0] >= last - SKEW))

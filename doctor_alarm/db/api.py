@@ -294,8 +294,8 @@ def _prepare_mysql(dbapi_connection: Any, _record: Any) -> None:
     # JSON, which is full of the double ones.
     cursor.execute(
         'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED')
-    cursor.execute("SET SESSION sql_mode ="
-                   " CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')")
+    cursor.execute("SET SESSION sql_mode = TRIM(LEADING ',' FROM"
+                   " CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'))")
     # On Galera, let a read see what another node committed before it.
     cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
     row = cursor.fetchone()

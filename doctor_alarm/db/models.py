@@ -99,6 +99,7 @@ refinement = sa.Table(
 
 #: State of each resource of an alarm with ``clear``. ``resource_key``: hash of
 #: ``resource_id``. ``unpaired``: the last clear had no raise before it.
+#: ``confirmed``: messages that changed nothing but came again could, JSON.
 active_alarm = sa.Table(
     'active_alarm', metadata,
     sa.Column('alarm_id', _id(), primary_key=True),
@@ -110,6 +111,7 @@ active_alarm = sa.Table(
     sa.Column('event_time', sa.BigInteger(), nullable=False),
     sa.Column('publisher_id', _name(255), nullable=False),
     sa.Column('unpaired', sa.Boolean(), nullable=False),
+    sa.Column('confirmed', _text(), nullable=True),
     sa.Column('updated_at', sa.BigInteger(), nullable=False),
     sa.Index(None, 'updated_at'),
     **_TABLE)

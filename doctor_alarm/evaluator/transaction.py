@@ -12,6 +12,7 @@ from doctor_alarm.db import api as db_api
 from doctor_alarm.db import batch
 from doctor_alarm.evaluator import matching
 from doctor_alarm import event as event_mod
+from doctor_alarm import match
 from doctor_alarm import metrics
 from doctor_alarm.objects import active_alarm
 from doctor_alarm.objects import candidate
@@ -25,7 +26,7 @@ LOG = logging.getLogger(__name__)
 #: Characters of a reason: a query may have a hundred conditions.
 REASON = 2000
 
-_APPLIED = (transition.Reason.RAISED, transition.Reason.CLEARED)
+_CONFIRMS = (transition.Reason.REPEATED, transition.Reason.UNCHANGED)
 _TRANSFORMED = metrics.STAGE.labels('transformed')
 _EVALUATED = metrics.STAGE.labels('evaluated')
 
@@ -50,6 +51,7 @@ class Work:
         # What may be told and how it gets there; what was told before.
         self._ids: dict[_Told, str] = {}
         self._lanes: dict[tuple[str, str], outbox.Lane] = {}
+        self._by_id: dict[str, outbox.Lane] = {}
         self._told: set[str] = set()
         self._deliveries: list[dict[str, Any]] = []
         self._used: dict[str, outbox.Lane] = {}
@@ -74,13 +76,22 @@ class Work:
             notifications=self._ids.values(), resources={
                 (hit.alarm_id, hit.event.resource_id) for hit in hits
                 if self._alarms[hit.alarm_id].state.has_clear},
-            lanes={lane.id: lane for lane in self._lanes.values()})
+            lanes=self._by_id)
         self._resources, self._told = found.resources, found.notifications
         for hit in hits:
             pair = hit.alarm_id, hit.event.message_id
-            if pair not in found.changes:
+            if pair not in found.changes and not self._was_told(hit):
                 found.changes.add(pair)
                 self._matches.append(hit)
+
+    def _was_told(self, hit: matching.Match) -> bool:
+        """Whether a message is known by what was told because of it."""
+        state = (transition.OK if hit.verdict == match.CLEAR
+                 else transition.ALARM)
+        return bool(self._told) and any(
+            self._ids.get((hit.alarm_id, action, hit.event.message_id))
+            in self._told for action in self._alarms[
+                hit.alarm_id].actions[state])
 
     def _lock(self, ids: set[str]) -> None:
         asked = time.monotonic()
@@ -100,9 +111,11 @@ class Work:
             for action in alarm.actions[state]:
                 way = alarm.id, action
                 if way not in self._lanes:
-                    self._lanes[way] = outbox.Lane(
+                    lane = outbox.Lane(
                         outbox.lane_id(*way), alarm.id, alarm.project_id,
                         action)
+                    # Two forms of an action may be one lane.
+                    self._lanes[way] = self._by_id.setdefault(lane.id, lane)
                 self._ids[alarm.id, action, message_id] = (
                     outbox.notification_id(*way, message_id))
 
@@ -128,9 +141,8 @@ class Work:
                 self._record_stale(alarm, hit)
             for step in result.steps:
                 self._tell(alarm, hit, step)
-            if result.reason in _APPLIED and not any(
-                    step.previous != step.current for step in result.steps):
-                self._record_resource(alarm, hit)
+            if result.forgotten:
+                self._remember(alarm, hit, result)
         for event in self._events.values():
             _observe(event, evaluated_at)
 
@@ -167,16 +179,21 @@ class Work:
             'notified_at': event.generated_us,
             'transformed_at': event.transformed_at})
 
-    def _record_resource(self, alarm: candidate.Locked,
-                         hit: matching.Match) -> None:
-        """Remember a change of a resource that was none of the alarm.
+    def _remember(self, alarm: candidate.Locked, hit: matching.Match,
+                  result: transition.Transition) -> None:
+        """Note a message that did not change the alarm.
 
         Without it the same message, when it comes again after a later one,
         would be taken for news.
         """
+        kind = change.Type.STATE_TRANSITION
+        if result.reason in _CONFIRMS:
+            if any(alarm.actions[step.current] for step in result.steps):
+                return      # what it told is remembered
+            kind = change.Type.CONFIRMING_EVENT
         resource_id = hit.event.resource_id
         self._record(
-            alarm, change.Type.STATE_TRANSITION, hit.event.message_id,
+            alarm, kind, hit.event.message_id,
             {'state': alarm.state.state,
              'transition_reason': reason_of(alarm, hit),
              'resource_id': resource_id, 'resource_state':

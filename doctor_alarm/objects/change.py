@@ -26,6 +26,9 @@ class Type(enum.StrEnum):
     DELETION = 'deletion'
     #: An event older than the state of its resource: seen, not applied.
     STALE_EVENT = 'stale event'
+    #: One of so many in two seconds that changed nothing that the state of
+    #: its resource could not remember it.
+    CONFIRMING_EVENT = 'confirming event'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

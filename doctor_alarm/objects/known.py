@@ -45,18 +45,20 @@ def read(conn: sa.Connection, dialect: str, *,
     """
     by_key = active_alarm.by_key(resources)
     known = Known(changes=set(), notifications=set(), resources={})
-    for kind, one, two, three, a, b, c in conn.execute(_statement(dialect), {
-            'changes': rows.values(changes),
-            'notifications': rows.values((i,) for i in notifications),
-            'resources': rows.values(by_key),
-            'lanes': rows.values((i,) for i in sorted(lanes))}):
+    found = conn.execute(_statement(dialect), {
+        'changes': rows.values(changes),
+        'notifications': rows.values((i,) for i in notifications),
+        'resources': rows.values(by_key),
+        'lanes': rows.values((i,) for i in sorted(lanes))})
+    for kind, one, two, three, four, a, b, c in found:
         if kind == _CHANGE:
             known.changes.add((one, two))
         elif kind == _NOTIFICATION:
             known.notifications.add(one)
         elif kind == _RESOURCE:
             known.resources[by_key[one, a]] = transition.ResourceState(
-                two, b, three, bool(c))
+                two, b, three, bool(c),
+                active_alarm.confirmed_in(four))
         else:
             lane = lanes[one]
             lane.token, lane.head, lane.tail, lane.due = two, a, b, c
@@ -76,7 +78,7 @@ def _row(kind: int, *values: Any) -> list[Any]:
     numbers = [v for v in values if v not in texts]
     return [
         sa.literal_column(str(kind)).label('kind'),
-        *texts, *[sa.cast(sa.null(), sa.String(255))] * (3 - len(texts)),
+        *texts, *[sa.cast(sa.null(), sa.String(255))] * (4 - len(texts)),
         *numbers, *[sa.cast(sa.null(), sa.BigInteger)] * (3 - len(numbers))]
 
 
@@ -104,7 +106,7 @@ def _resources(dialect: str) -> sa.Select[Any]:
         dialect, {'alarm_id': 'id', 'resource_key': 'int'}, 'resources')
     return sa.select(*_row(
         _RESOURCE, active.c.alarm_id, active.c.state, active.c.publisher_id,
-        active.c.resource_key, active.c.event_time,
+        active.c.confirmed, active.c.resource_key, active.c.event_time,
         sa.cast(active.c.unpaired, sa.Integer),
     )).select_from(wanted.join(active, sa.and_(
         active.c.alarm_id == wanted.c.alarm_id,

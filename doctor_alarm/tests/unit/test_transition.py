@@ -183,3 +183,26 @@ class TestWithClear(base.TestCase):
         last = max(events, key=lambda e: e[1])[0]
         self.assertEqual('alarm' if last == match.RAISE else 'ok',
                          play.alarm.state)
+
+
+class TestExpected(base.TestCase):
+    """The evaluator asks for no more than that before it decides."""
+
+    @given(st.lists(st.tuples(
+        st.sampled_from([match.RAISE, match.CLEAR]), st.integers(0, 8),
+        st.sampled_from(['a', 'b']), st.sampled_from(['vm1', 'vm2'])),
+        max_size=12), st.booleans(), st.booleans(),
+        st.sampled_from(transition.STATES))
+    def test_nothing_else_is_told(self, events, has_clear, repeat, state):
+        play = Play(state=state, has_clear=has_clear, repeat=repeat)
+        first = play.alarm
+        for number, (verdict, seconds, publisher, vm) in enumerate(events):
+            if not has_clear:
+                verdict = match.RAISE
+            fired = at(seconds, publisher, 'm%d' % number)
+            result = transition.decide(
+                verdict, fired, play.alarm, play.resources.get(vm))
+            expected = transition.expected(verdict, fired, first)
+            for step in result.steps:
+                self.assertIn((step.current, step.message_id), expected)
+            play.on(verdict, fired, vm)

@@ -121,6 +121,7 @@ def _create_active_alarm():
         sa.Column('event_time', sa.BigInteger(), nullable=False),
         sa.Column('publisher_id', _name(255), nullable=False),
         sa.Column('unpaired', sa.Boolean(), nullable=False),
+        sa.Column('confirmed', _text(), nullable=True),
         sa.Column('updated_at', sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint('alarm_id', 'resource_key',
                                 name='pk_active_alarm'),

@@ -18,6 +18,8 @@ from doctor_alarm.objects import alarm
 from doctor_alarm.objects import alarm_bulk
 from doctor_alarm.objects import alarm_key
 from doctor_alarm.objects import candidate
+from doctor_alarm.objects import known
+from doctor_alarm.objects import outbox
 from doctor_alarm.tests import base
 from doctor_alarm.tests.services import mariadb
 from doctor_alarm.tests.services import postgresql
@@ -356,13 +358,32 @@ class TestSqlite(EngineTests, base.TestCase):
         return None
 
 
-class TestMariaDB(EngineTests, base.TestCase):
+class LockTests:
+
+    def test_what_is_known_is_read_with_the_lanes_locked(self):
+        """The notifier may not move them meanwhile."""
+        for vm in ('vm1', 'vm2'):
+            self.an_alarm(a_rule(vm))
+        self.engine.process([an_event('vm1'), an_event('vm2')])
+        first, second = self.all_of(models.lane, models.lane.c.id)
+        wanted = outbox.Lane(first.id, 'a', 'p1', RECEIVER)
+        free = sa.select(models.lane.c.id).with_for_update(skip_locked=True)
+        with self.db.writer() as conn:
+            known.read(conn, self.db.dialect, changes=[], notifications=[],
+                       resources=[], lanes={first.id: wanted})
+            with self.db.reader() as other:
+                self.assertEqual([(second.id,)], other.execute(free).all())
+        self.assertEqual((first.tail, first.token),
+                         (wanted.tail, wanted.token))
+
+
+class TestMariaDB(EngineTests, LockTests, base.TestCase):
 
     def database_url(self):
         return self.useFixture(mariadb.Database()).url
 
 
-class TestPostgreSQL(EngineTests, base.TestCase):
+class TestPostgreSQL(EngineTests, LockTests, base.TestCase):
 
     def database_url(self):
         return self.useFixture(postgresql.Database()).url

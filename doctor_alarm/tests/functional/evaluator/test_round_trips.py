@@ -71,9 +71,9 @@ class RoundTrips(test_engine.Setting):
 
     def test_an_unused_connection_is_asked_whether_it_stands(self):
         self.trips(test_engine.an_event('other'))
+        later = pool.time.monotonic() + 2 * pool.IDLE
         self.useFixture(fixtures.MockPatchObject(
-            pool.time, 'monotonic', lambda now=pool.time.monotonic():
-                now + 2 * pool.IDLE))
+            pool.time, 'monotonic', lambda: later))
         asked = self.trips(test_engine.an_event('other'))
         self.assertEqual(MISSED + 1, len(asked), asked)
 
@@ -117,12 +117,11 @@ class TestPostgreSQL(RoundTrips, base.TestCase):
     def watched(self, asked):
         # BEGIN is one more: psycopg2 sends it before the first statement.
         dialect = self.db.engine.dialect
-        patches = fixtures.CompoundFixture([
+        return fixtures.CompoundFixture([
             fixtures.MockPatchObject(
                 dialect, name, self.noting(asked, getattr(dialect, name)))
             for name in ('do_execute', 'do_executemany', 'do_commit',
                          'do_rollback', 'do_ping')])
-        return patches
 
     @staticmethod
     def noting(asked, plain):
