@@ -8,6 +8,7 @@ takes 250. Each of its servers may be told to misbehave instead.
 
 import asyncio
 import multiprocessing
+import sys
 import time
 
 _ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
@@ -150,7 +151,10 @@ def _receive(counts, lasts, modes, cpu, keep, parent):
         return arrived
 
     def hand_over():
-        parent.recv()
+        try:
+            parent.recv()
+        except EOFError:
+            sys.exit(0)     # nobody is there any more
         for start in range(0, len(kept), _CHUNK):
             parent.send(kept[start:start + _CHUNK])
         parent.send([])
