@@ -17,8 +17,9 @@ def receiver_refuses(scene):
 
 @table.fault('receiver', answers_lost=True)
 def receiver_hangs(scene):
+    """Longer than anybody waits for it."""
     scene.receiver.hang()
-    scene.last(table.BAD)
+    scene.last(table.AWAY)
     scene.receiver.release()
 
 
