@@ -8,15 +8,18 @@ from typing import Any
 from keystoneauth1 import exceptions as keystone_exc
 from keystonemiddleware import auth_token
 from oslo_config import cfg
+from oslo_middleware import cors
 from oslo_middleware import http_proxy_to_wsgi
 from oslo_middleware import request_id
 import pecan
 
+from doctor_alarm.api import basic_auth
 from doctor_alarm.api import body
 from doctor_alarm.api.controllers import base
 from doctor_alarm.api.controllers import root
 from doctor_alarm.api import errors
 from doctor_alarm.api import hooks
+from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
 from doctor_alarm import exception
 from doctor_alarm import guard
@@ -53,6 +56,7 @@ def build_app(conf: cfg.ConfigOpts, db: db_api.Database,
     services = base.Services(
         conf=conf, db=db, enforcer=policy.make_enforcer(conf),
         events=events, actions=installed_actions(), guard=guard.make(conf),
+        vault=credential.make(conf),
         tell=announcement.teller(conf, PUBLISHER_ID))
     app: Any = pecan.Pecan(
         root.Root(services), use_context_locals=False, request_cls=Request,
@@ -60,12 +64,21 @@ def build_app(conf: cfg.ConfigOpts, db: db_api.Database,
                hooks.CountHook()],
         default_renderer='json', force_canonical=False,
         guess_content_type_from_ext=False)
-    if not noauth:
+    if conf.api.auth_mode == 'keystone':
         app = _with_keystone(conf, app)
+    elif conf.api.auth_mode == 'http_basic':
+        app = basic_auth.BasicAuth(app, conf)
     app = body.Limit(app, conf.api.max_body_size)
     app = errors.Uniform(app)
+    app = _with_cors(conf, app)
     app = request_id.RequestId(app)
     return http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
+
+
+def _with_cors(conf: cfg.ConfigOpts, app: Any) -> Any:
+    conf.register_opts(cors.OPTS, group='cors')
+    # The middleware would answer every OPTIONS with 200.
+    return cors.CORS(app, conf) if conf.cors.allowed_origin else app
 
 
 def _with_keystone(conf: cfg.ConfigOpts, app: Any) -> Any:

@@ -13,17 +13,55 @@ from typing import Any
 from cheroot import wsgi
 from oslo_config import cfg
 
+from doctor_alarm.api import connection
 from doctor_alarm import exception
 
 LOG = logging.getLogger(__name__)
 
 #: Connections that wait for being accepted, in bursts of detectors.
 BACKLOG = 128
-#: Seconds for which a silent client is waited for.
-CLIENT_TIMEOUT = 10
 
 
 class _Cheroot(wsgi.Server):
+    """cheroot, with a thread for requests instead of connections."""
+
+    ConnectionClass = connection.Connection
+
+    def __init__(self, conf: cfg.ConfigOpts, *args: Any,
+                 **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.max_body_size = conf.api.max_body_size
+        self.keep_alive_conn_limit = conf.api.max_connections
+        self._most = conf.api.max_connections
+        # Oldest first.
+        self._open: dict[connection.Connection, None] = {}
+        self._lock = threading.Lock()
+
+    def process_conn(self, conn: connection.Connection) -> None:
+        """Give a complete request to a thread, wait for any other."""
+        found = conn.receive()
+        if found is connection.Found.REQUEST:
+            super().process_conn(conn)
+        elif found is connection.Found.NOTHING_YET:
+            self.put_conn(conn)
+        else:
+            conn.close()
+
+    def admit(self, conn: connection.Connection) -> None:
+        """Have one more connection, if need be instead of an idle one."""
+        with self._lock:
+            self._open[conn] = None
+            if len(self._open) <= self._most:
+                return
+            idle = [c for c in self._open if c.is_idle and c is not conn]
+        if idle:
+            min(idle, key=lambda c: c.last_used).drop()
+
+    def dismiss(self, conn: connection.Connection) -> None:
+        """Have one connection less."""
+        with self._lock:
+            self._open.pop(conn, None)
+
     def error_log(self, msg: str = '', level: int = logging.INFO,
                   traceback: bool = False) -> None:
         """Log what would be printed."""
@@ -36,9 +74,10 @@ class Server:
     def __init__(self, conf: cfg.ConfigOpts, app: Any) -> None:
         self._address = (str(conf.api.host), conf.api.port)
         self._cheroot = _Cheroot(
-            self._address, app, numthreads=conf.api.threads,
+            conf, self._address, app, numthreads=conf.api.threads,
             server_name='doctor-alarm', request_queue_size=BACKLOG,
-            timeout=CLIENT_TIMEOUT, shutdown_timeout=conf.api.drain_timeout,
+            timeout=conf.api.client_timeout,
+            shutdown_timeout=conf.api.drain_timeout,
             # Several processes share the port, the kernel deals them the
             # connections; see check_port for what that would hide.
             reuse_port=conf.api.workers > 1)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of the API."""
 from oslo_config import cfg
+from oslo_middleware import cors
 
 GROUP = 'api'
 OPTS = [
@@ -17,10 +18,18 @@ catalog.
                choices=[
                    ('keystone', 'tokens of Keystone, see '
                                 '[keystone_authtoken]'),
+                   ('http_basic', 'names and passwords of [oslo_middleware] '
+                                  'http_basic_auth_user_file, see '
+                                  'http_basic_users'),
                    ('noauth', 'who calls is believed: for trials on '
                               'loopback only')],
                help="""
 How callers prove who they are.
+"""),
+    cfg.ListOpt('http_basic_users', default=[], help="""
+Project and roles of each user of auth_mode http_basic, as
+name:project:role|role, e.g. zabbix:service:monitor,ops:admin:admin. The id of
+a user is the name. Who has a password and is not listed here may do nothing.
 """),
     cfg.IntOpt('workers', default=1, min=1, help="""
 Processes of the API on this host. Raise it when one core is busy. Each counts
@@ -34,6 +43,15 @@ post events at once; each may hold a connection to the database.
 Largest body of a request, in bytes; a larger one gets 413. A bulk of events
 may be as large as that.
 """),
+    cfg.IntOpt('client_timeout', default=10, min=1, help="""
+Seconds that a client has to send a request, and an idle connection to live.
+Raise it where detectors post over very slow lines. No thread waits meanwhile.
+"""),
+    cfg.IntOpt('max_connections', default=1000, min=10, help="""
+Connections that one process holds. One more, and the one that has been silent
+or incomplete for longest is closed. Each may hold max_body_size of memory
+until its request is complete, and needs a file descriptor.
+"""),
     cfg.IntOpt('max_limit', default=10000, min=1, help="""
 Most items in the answer to a list. A longer list is cut, and the header Link
 leads to the rest. Lower it where memory is scarce.
@@ -46,3 +64,12 @@ and the client posts them again. Lower it where clients wait for less.
 Seconds that requests may still take after a SIGTERM.
 """),
 ]
+
+# What the scripts of a dashboard send and read; here, because the generator of
+# the sample shows the defaults as well.
+cors.set_defaults(
+    allow_headers=['X-Auth-Token', 'X-Openstack-Request-Id', 'If-Match',
+                   'Authorization'],
+    allow_methods=['GET', 'POST', 'PUT', 'DELETE'],
+    expose_headers=['X-Openstack-Request-Id', 'ETag', 'Link', 'Location',
+                    'Retry-After'])

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names and passwords instead of Keystone."""
+
+import base64
+import os
+
+import bcrypt
+import fixtures
+
+from doctor_alarm.api import app
+from doctor_alarm.api import basic_auth
+from doctor_alarm import exception
+from doctor_alarm.tests.functional.api import served
+from doctor_alarm.tests.unit.api import base as api_base
+
+EVENT = {'event': {'time': '2026-11-20T12:00:00', 'type': 'a',
+                   'details': {'hostname': 'h1'}}}
+ALARM = api_base.ApiTestCase.alarm()
+UMLAUT = 'gr\xfc\xdfe'
+
+
+def line(name, password):
+    """Return a line of an htpasswd file."""
+    return '%s:%s\n' % (name, bcrypt.hashpw(
+        password.encode(), bcrypt.gensalt(4)).decode())
+
+
+class BasicAuthTest(served.ServedTestCase):
+
+    options = {'auth_mode': 'http_basic', 'http_basic_users': [
+        'alice:p1:member|reader', 'zabbix:service:monitor', 'bob:p2:member',
+        'root:admin:admin', 'gone:p1:admin']}
+
+    def prepare(self):
+        self.path = os.path.join(
+            self.useFixture(fixtures.TempDir()).path, 'htpasswd')
+        self.write(line('alice', 'secret:1') + line('zabbix', UMLAUT)
+                   + line('bob', 'b') + line('root', 'r')
+                   + line('stranger', 's'))
+        self.conf.register_opts(
+            basic_auth.basic_auth.OPTS, group=basic_auth.GROUP)
+        self.conf.set_override('http_basic_auth_user_file', self.path,
+                               group=basic_auth.GROUP)
+
+    def write(self, text):
+        with open(self.path, 'w') as passwords:
+            passwords.write(text)
+
+    def call(self, method, path, name=None, password='', **kwargs):
+        headers = dict(kwargs.pop('headers', {}))
+        if name is not None:
+            headers['Authorization'] = 'Basic ' + base64.b64encode(
+                ('%s:%s' % (name, password)).encode()).decode()
+        return self.request(method, path, headers=headers, **kwargs)
+
+    def assert_refused(self, answer):
+        self.assertEqual(401, answer.status_code)
+        self.assertEqual('Basic realm="doctor-alarm"',
+                         answer.headers['WWW-Authenticate'])
+        self.assertEqual(
+            {'faultcode': 'Client', 'debuginfo': None,
+             'faultstring': 'Authentication required'},
+            answer.json()['error_message'])
+
+    def test_an_alarm(self):
+        created = self.call('post', '/v2/alarms', 'alice', 'secret:1',
+                            json=ALARM)
+
+        self.assertEqual(201, created.status_code)
+        self.assertEqual(('p1', 'alice'), (created.json()['project_id'],
+                                           created.json()['user_id']))
+        where = '/v2/alarms/' + created.json()['alarm_id']
+        self.assertEqual(200, self.call(
+            'get', where, 'alice', 'secret:1').status_code)
+        self.assertEqual(200, self.call('get', where, 'root', 'r').status_code)
+        self.assertEqual(404, self.call('get', where, 'bob', 'b').status_code)
+        self.assertEqual(403, self.call(
+            'get', '/v2/alarms', 'zabbix', UMLAUT).status_code)
+
+    def test_an_event_of_a_monitor(self):
+        answer = self.call('post', '/v1/events', 'zabbix', UMLAUT, json=EVENT)
+
+        self.assertEqual(202, answer.status_code)
+        self.assertEqual(1, len(self.events.accepted))
+
+    def test_who_does_not_prove_it(self):
+        claims = {'X-User-Id': 'root', 'X-Project-Id': 'admin', 'X-User': 'r',
+                  'X-Roles': 'admin', 'X-Identity-Status': 'Confirmed',
+                  'X-Role': 'admin', 'X-Tenant': 'admin',
+                  'X-Auth-Token': 'x'}
+        for name, password in [
+                (None, ''), ('alice', ''), ('alice', 'secret'),
+                ('alice', 'secret:1 '), ('root', 'b'), ('nobody', 'x'),
+                ('gone', 'x'), ('', ''), ('alice\n', 'secret:1'),
+                ('alice', 'x' * 100)]:
+            for method, path in [('get', '/v2/alarms'),
+                                 ('post', '/v1/events')]:
+                self.assert_refused(self.call(
+                    method, path, name, password, headers=claims, json=EVENT))
+        for header in ('Basic', 'Basic !!', 'Bearer x', 'Basic YQ==', ''):
+            self.assert_refused(self.request(
+                'get', '/v2/alarms',
+                headers={**claims, 'Authorization': header}))
+        self.assertEqual([], self.events.accepted)
+
+    def test_claims_beside_a_password_count_nothing(self):
+        answer = self.call('get', '/v2/alarms', 'bob', 'b', headers={
+            'X-Roles': 'admin', 'X-Role': 'admin', 'X-Project-Id': 'p1'},
+            params={'q.field': 'all_projects', 'q.value': 'true'})
+
+        self.assertEqual(403, answer.status_code)
+
+    def test_who_is_not_listed_may_nothing(self):
+        for method, path in [('get', '/v2/alarms'), ('post', '/v1/events'),
+                             ('get', '/v2/capabilities')]:
+            self.assertEqual(403, self.call(
+                method, path, 'stranger', 's', json=EVENT, headers={
+                    'X-Roles': 'admin', 'X-Project-Id': 'p1'}).status_code)
+
+    def test_what_needs_no_password(self):
+        for path in ('/', '/healthcheck', '/metrics'):
+            self.assertEqual(200, self.call('get', path).status_code)
+            self.assertEqual(200, self.call(
+                'get', path, 'alice', 'wrong').status_code)
+
+    def test_a_password_that_changed(self):
+        for _time in range(2):
+            self.assertEqual(200, self.call(
+                'get', '/v2/alarms', 'alice', 'secret:1').status_code)
+
+        self.write(line('alice', 'new'))
+
+        self.assert_refused(self.call(
+            'get', '/v2/alarms', 'alice', 'secret:1'))
+        self.assertEqual(200, self.call(
+            'get', '/v2/alarms', 'alice', 'new').status_code)
+        os.unlink(self.path)
+        self.assert_refused(self.call('get', '/v2/alarms', 'alice', 'new'))
+
+    def refused_at_start(self):
+        return str(self.assertRaises(
+            exception.ConfigurationError, app.build_app, self.conf, self.db,
+            self.events))
+
+    def test_files_that_are_none(self):
+        where = '[oslo_middleware] http_basic_auth_user_file = ' + self.path
+        for text in ('alice:secret\n', 'alice:$apr1$x\n', '\xff:x\n'):
+            self.write(text)
+            self.assertIn(where + ': not an htpasswd file with bcrypt',
+                          self.refused_at_start())
+        os.unlink(self.path)
+        self.assertEqual(where + ': No such file or directory',
+                         self.refused_at_start())
+
+    def test_users_that_are_none(self):
+        for entries in (['alice'], ['alice:p1'], ['alice:p1:'], [':p1:a'],
+                        ['a:b:c:d'], ['a:p:r', 'a:q:r']):
+            self.conf.set_override(
+                'http_basic_users', entries, group='api')
+            self.assertIn('[api] http_basic_users: %r is not' % entries[-1],
+                          self.refused_at_start())
