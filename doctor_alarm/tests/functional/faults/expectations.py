@@ -145,16 +145,28 @@ def _go_on(scene, result):
 
 
 def _levels(scene, before, result):
+    """Compare with what was; what is still under way has time to end."""
+    try:
+        scene.until(lambda: not _grown(before, scene.levels()), SETTLE)
+    except AssertionError:
+        result.complaints += _grown(before, scene.levels())
     for name, after in scene.levels().items():
+        result.memory[name] = (
+            round(before.get(name, after).mb), round(after.mb))
+
+
+def _grown(before, now):
+    """Return what is larger than it may be, in words."""
+    found = []
+    for name, after in now.items():
         was = before.get(name, after)
-        result.memory[name] = round(was.mb), round(after.mb)
         if after.mb > MOST_MB:
-            result.complaints.append('%s: %d MB' % (name, after.mb))
-        for what, old, new, more in zip(
-                after._fields, was, after, MORE, strict=True):
-            if new > old + more:
-                result.complaints.append('%s: from %d to %d %s' % (
-                    name, old, new, what))
+            found.append('%s: %d MB' % (name, after.mb))
+        found += ['%s: from %d to %d %s' % (name, old, new, what)
+                  for what, old, new, more in zip(
+                      after._fields, was, after, MORE, strict=True)
+                  if new > old + more]
+    return found
 
 
 def _complaints(fault, result):

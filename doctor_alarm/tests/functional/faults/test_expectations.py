@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The expectations notice what they are for."""
 
+import fixtures
+
 from doctor_alarm.tests import base
 from doctor_alarm.tests.functional.faults import expectations
 from doctor_alarm.tests.functional.faults import scene
@@ -69,6 +71,8 @@ class ExpectationsTest(base.TestCase):
 
     def levels(self, before, after):
         told = self.useFixture(Told())
+        self.useFixture(fixtures.MonkeyPatch(
+            '%s.SETTLE' % expectations.__name__, 0.1))
         told.levels = lambda: {'notifier': scene.Level(*after)}
         result = expectations.Result('test')
         expectations._levels(
