@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action URLs: what of them may be shown."""
+"""Action URLs: what of them may be shown, and how they are stored.
+
+One that carries credentials is stored sealed: the URL as it is shown, a random
+id and the whole of it, encrypted. Who does not call the receiver needs no key.
+"""
 from __future__ import annotations
 
 import collections
@@ -12,6 +16,8 @@ from doctor_alarm import exception
 from doctor_alarm import redact
 
 MASK = '***'
+#: Between the parts of a sealed action; no URL has it.
+SEPARATOR = '\x1f'
 
 _SECRET_NAME = re.compile('sig|token|secret|pass|key|cred|auth', re.IGNORECASE)
 # Receivers take tokens under any name; this is how they look.
@@ -22,7 +28,10 @@ def masked(url: str) -> str:
     """Return the URL without the credentials that it may carry.
 
     The userinfo goes, and of the query what is named or looks like a secret.
+
+    :param url: sealed or not
     """
+    url = url.partition(SEPARATOR)[0]
     try:
         parts = urllib.parse.urlsplit(url)
     except ValueError:
@@ -35,6 +44,28 @@ def masked(url: str) -> str:
     query = '&'.join(map(_masked_argument, parts.query.split('&')))
     return urllib.parse.urlunsplit(
         (parts.scheme, netloc, parts.path, query, parts.fragment))
+
+
+def is_sealed(stored: str) -> bool:
+    """Whether the credentials of a stored action are encrypted."""
+    return SEPARATOR in stored
+
+
+def identity(stored: str) -> str:
+    """Return what of a stored action stays when it is encrypted anew."""
+    return stored.rpartition(SEPARATOR)[0] or stored
+
+
+def has_credentials(url: str) -> bool:
+    """Whether a URL has something that is not shown."""
+    if '@' not in url and '?' not in url:
+        return False
+    try:
+        # Other ways to write the same URL are no credentials.
+        same = urllib.parse.urlunsplit(urllib.parse.urlsplit(url))
+    except ValueError:
+        return True
+    return masked(url) not in (url, same)
 
 
 def is_masked(url: str) -> bool:

@@ -26,6 +26,20 @@ class InvalidRule(Invalid):
     msg_fmt = 'Invalid rule: %(reason)s.'
 
 
+class NoKey(Invalid):
+    """Credentials that could not be encrypted, and so are not stored."""
+
+    msg_fmt = ('Action %(action).200s carries credentials, which are stored '
+               'encrypted only: [credential] key_file is not set')
+
+
+class Sealed(DoctorAlarmException):
+    """Credentials that can not be decrypted."""
+
+    msg_fmt = ('the credentials of the action can not be decrypted: no key '
+               'of [credential] key_file fits')
+
+
 class ConfigurationError(DoctorAlarmException):
     """A configuration or definition that stops the service at start."""
 

@@ -17,10 +17,12 @@ import os
 import threading
 
 from oslo_config import cfg
+import sqlalchemy as sa
 
 from doctor_alarm.agent import service as agent
 from doctor_alarm.api import app
 from doctor_alarm.api import server as api_server
+from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
 from doctor_alarm.db import schema
 from doctor_alarm.evaluator import committer
@@ -38,6 +40,8 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds that a request waits for the commit.
 COMMIT_TIMEOUT = 30.0
+#: Keys of the credentials in action URLs, next to the database.
+KEY_FILE = 'credential.keys'
 
 CLI_OPTS = [
     cfg.HostAddressOpt('host', help='Address to listen on. Default: '
@@ -92,6 +96,7 @@ class Standalone(service.Service):
         configure(conf)
         self._conf = conf
         self._db = db_api.Database(conf)
+        provide_key(conf)
         letters = dead_letter.TableDeadLetters(self._db)
         self._dispatcher = dispatcher.Dispatcher(
             conf, self._db, on_failure=self.failed)
@@ -156,6 +161,30 @@ def database_url(state_path: str) -> str:
     """Return where a standalone service keeps everything."""
     return 'sqlite:///%s' % os.path.join(
         os.path.abspath(state_path), 'doctor-alarm.sqlite')
+
+
+def provide_key(conf: cfg.ConfigOpts) -> None:
+    """Use the keys next to the database, unless others are configured.
+
+    :raises ConfigurationError: there are none and they can not be made
+    """
+    database = sa.make_url(conf.database.connection)
+    if conf.credential.key_file or database.get_backend_name() != 'sqlite' or (
+            database.database in (None, '', ':memory:')):
+        return
+    path = os.path.join(
+        os.path.dirname(os.path.abspath(str(database.database))), KEY_FILE)
+    try:
+        credential.create(path)
+    except FileExistsError:
+        LOG.debug('Credentials in action URLs: with the keys of %s', path)
+    except OSError as exc:
+        raise exception.ConfigurationError(
+            where=path, reason=exc.strerror or str(exc)) from exc
+    else:
+        LOG.info('A key for the credentials in action URLs was made: %s',
+                 path)
+    conf.set_override('key_file', path, group='credential')
 
 
 def configure(conf: cfg.ConfigOpts) -> None:

@@ -11,6 +11,7 @@ import uuid
 from doctor_alarm.api import body
 from doctor_alarm.api.forms import alarm as form
 from doctor_alarm.api import ownership
+from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
 from doctor_alarm import event
 from doctor_alarm import exception
@@ -27,15 +28,16 @@ _WINDOW = 3 * alarm_bulk.CHUNK
 
 
 def load(db: db_api.Database, lines: Iterable[str],
-         schemes: frozenset[str]) -> int:
+         schemes: frozenset[str], vault: credential.Vault) -> int:
     """Store the alarms of all lines, or none; return how many.
 
     They keep id, owner, state and times.
 
     :param schemes: those of action URLs that there are plugins for
+    :param vault: encrypts their credentials
     :raises Invalid: tells the bad lines with their numbers
     """
-    reader = _Reader(lines, schemes, db.now())
+    reader = _Reader(lines, schemes, vault, db.now())
     try:
         return alarm_bulk.import_all(db, reader)
     except exception.Duplicate as exc:
@@ -45,8 +47,9 @@ def load(db: db_api.Database, lines: Iterable[str],
 
 class _Reader:
     def __init__(self, lines: Iterable[str], schemes: frozenset[str],
-                 now: int) -> None:
+                 vault: credential.Vault, now: int) -> None:
         self._lines = lines
+        self._vault = vault
         self._schemes = schemes
         self._now = now
         self._recent: collections.deque[tuple[str, int]] = collections.deque(
@@ -63,7 +66,8 @@ class _Reader:
             if not line.strip():
                 continue
             try:
-                alarm = parse(line, self._schemes, self._now)
+                alarm = form.complete(
+                    parse(line, self._schemes, self._now), self._vault)
             except exception.Invalid as exc:
                 complaints.append('line %d: %s' % (number, exc))
                 if len(complaints) >= MAX_COMPLAINTS:
@@ -79,7 +83,7 @@ class _Reader:
 
 def parse(line: str, schemes: frozenset[str],
           now: int) -> alarm_obj.Alarm:
-    """Return the alarm of one line.
+    """Return the alarm of one line, its actions as they are written.
 
     :param now: its times, where it has none
     :raises Invalid: names the field
@@ -87,11 +91,11 @@ def parse(line: str, schemes: frozenset[str],
     doc = body.parse(line)
     project_id = _text(doc, 'project_id')
     stored = {name: _time(doc, name) or now for name in _TIMES}
-    alarm = form.complete(form.parse(
+    alarm = form.parse(
         doc, project_id=project_id,
         user_id=_text(doc, 'user_id', optional=True), id=_id(doc),
         state_reason=_text(doc, 'state_reason', optional=True)
-        or alarm_obj.REASON_DEFAULT, **stored))
+        or alarm_obj.REASON_DEFAULT, **stored)
     ownership.check_schemes(alarm, schemes)
     return alarm
 

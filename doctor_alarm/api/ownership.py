@@ -117,7 +117,7 @@ def check_actions(services: base.Services, request: webob.Request,
         if scheme in used and not base.is_admin(services, request):
             raise exception.NotAuthorized(
                 'You are not authorized to create action: %.200s'
-                % used[scheme])
+                % _shown(used[scheme]))
     known = _hosts(present) if present else {}
     for host, url in _hosts(alarm).items():
         if host not in known and not services.guard.permits_host(host):
@@ -143,7 +143,7 @@ def check_schemes(alarm: alarm_obj.Alarm,
     for url in _urls(alarm):
         scheme = _scheme(url)
         if scheme not in known:
-            raise exception.Invalid('Unsupported action %.200s' % url)
+            raise exception.Invalid('Unsupported action %.200s' % _shown(url))
         used[scheme] = url
     return used
 
@@ -156,7 +156,8 @@ def _urls(alarm: alarm_obj.Alarm) -> Iterator[str]:
 def _hosts(alarm: alarm_obj.Alarm) -> dict[str, str]:
     """Return the hosts that the actions call, each with a URL of it."""
     return {host: url for url in _urls(alarm)
-            if (host := urllib.parse.urlsplit(url).hostname)}
+            if (host := urllib.parse.urlsplit(
+                action.masked(url)).hostname)}
 
 
 def _scheme(url: str) -> str:
@@ -169,8 +170,16 @@ def _scheme(url: str) -> str:
         if parts.scheme in ('http', 'https'):
             complete = complete and bool(parts.hostname)
     if not complete or not url.isprintable() or ' ' in url:
-        raise exception.Invalid('Unable to parse action %.200s' % url)
+        raise exception.Invalid('Unable to parse action %.200s' % _shown(url))
     return parts.scheme
+
+
+def _shown(url: str) -> str:
+    """Return what may be shown of a URL that may not be one."""
+    shown = action.masked(url)
+    if '://' in shown or '@' not in shown:
+        return shown
+    return action.MASK + '@' + shown.rpartition('@')[2]
 
 
 def _owner(services: base.Services, request: webob.Request, doc: Any,

@@ -17,6 +17,7 @@ from doctor_alarm.agent import replay
 from doctor_alarm.agent import send
 from doctor_alarm.api import alarm_import
 from doctor_alarm.api import app
+from doctor_alarm.cmd import credential
 from doctor_alarm.cmd import delivery
 from doctor_alarm import conf as conf_mod
 from doctor_alarm.db import api as db_api
@@ -132,7 +133,8 @@ def alarm_load(conf: cfg.ConfigOpts) -> None:
     try:
         with _open(conf.command.file) as stream:
             count = alarm_import.load(
-                db_api.Database(conf), stream, app.installed_actions())
+                db_api.Database(conf), stream, app.installed_actions(),
+                credential.vault(conf))
     finally:
         gc.enable()
     print('%d alarms' % count)
@@ -226,6 +228,8 @@ def _add_commands(nouns: Any) -> None:
     again.add_argument('--url', help='API of a service without a broker')
     delivery.add_commands(
         _noun(nouns, 'delivery', 'notifications and their receivers'), _verb)
+    credential.add_commands(
+        _noun(nouns, 'credential', 'credentials in action URLs'), _verb)
     deletion = _verb(_noun(nouns, 'queue', 'queues of the broker'),
                      'delete', queue_delete)
     deletion.add_argument('name')

@@ -13,6 +13,8 @@ import urllib.parse
 from oslo_config import cfg
 import sqlalchemy as sa
 
+from doctor_alarm import credential
+from doctor_alarm import exception
 from doctor_alarm import metrics
 from doctor_alarm.notifier import base
 from doctor_alarm.notifier import registry
@@ -23,13 +25,15 @@ LOG = logging.getLogger(__name__)
 
 #: Characters of a reason that are kept.
 REASON = 500
+#: Alarms that are named in the log because they can not be decrypted.
+SEALED = 1000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Waiting:
     """A delivery that is loaded; ``committed_at``: from its wake-up.
 
-    ``action``: None if the stored one is not a URL.
+    ``action``: as it is shown; None if the stored one is not a URL.
     """
 
     row: sa.Row[Any]
@@ -89,6 +93,8 @@ class Attempts:
                  plugins: registry.Registry) -> None:
         self._timeout = conf.notifier.timeout
         self._plugins = plugins
+        self._vault = credential.make(conf)
+        self._sealed: set[str] = set()
         self._told: set[tuple[str, type]] = set()
 
     async def make(self, waiting: Waiting, body: str | None) -> Done:
@@ -109,8 +115,22 @@ class Attempts:
         if plugin is None:
             return '', base.Outcome.rejected(
                 'no notifier plugin for scheme %.20r' % action.scheme)
+        try:
+            action = urllib.parse.urlsplit(
+                self._vault.open(waiting.row.action))
+        except exception.Sealed as exc:
+            self._tell_sealed(waiting, exc)
+            return action.scheme, base.Outcome.retry(
+                str(exc), answered=None)
         return action.scheme, await self._call(
             plugin, waiting, _delivery(waiting.row, action, body))
+
+    def _tell_sealed(self, waiting: Waiting, exc: exception.Sealed) -> None:
+        # Once for each alarm, whatever comes of it.
+        alarm_id = waiting.row.alarm_id
+        if len(self._sealed) < SEALED and alarm_id not in self._sealed:
+            self._sealed.add(alarm_id)
+            LOG.error('It waits: %s: %s', waiting, exc)
 
     async def _call(self, plugin: base.Notifier, waiting: Waiting,
                     delivery: base.Delivery) -> base.Outcome:

@@ -31,13 +31,13 @@ class Outcome:
     ``reason`` is stored and shown: one line without credentials.
     ``retry_after``: seconds that the receiver asked for.
     ``answered``: whether the receiver was reached; those that are not get
-    one call at a time until they are.
+    one call at a time until they are. ``None``: it was not called.
     """
 
     status: Status
     reason: str = ''
     retry_after: float | None = None
-    answered: bool = True
+    answered: bool | None = True
 
     @classmethod
     def delivered(cls) -> Outcome:
@@ -46,7 +46,7 @@ class Outcome:
 
     @classmethod
     def retry(cls, reason: str, retry_after: float | None = None,
-              answered: bool = True) -> Outcome:
+              answered: bool | None = True) -> Outcome:
         """It may succeed later."""
         return cls(Status.RETRY, reason, retry_after, answered)
 

@@ -18,6 +18,7 @@ from typing import Generic
 from typing import TypeVar
 import urllib.parse
 
+from doctor_alarm import action as action_mod
 from doctor_alarm.notifier import turns
 
 Item = TypeVar('Item')
@@ -306,9 +307,12 @@ def target_of(project_id: str, action: str,
     """Return the receiver that an action calls, and the action if it is one.
 
     A receiver is a host and port as one project uses it.
+
+    :param action: as it is stored; what is sealed is not returned
     """
     try:
-        parts = urllib.parse.urlsplit(action)
+        parts = urllib.parse.urlsplit(
+            action.partition(action_mod.SEPARATOR)[0])
         port = parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
         return (project_id, 'invalid'), None

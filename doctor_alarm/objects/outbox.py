@@ -12,6 +12,7 @@ import uuid
 
 import sqlalchemy as sa
 
+from doctor_alarm import action as action_mod
 from doctor_alarm.db import batch
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
@@ -49,13 +50,15 @@ class Lane:
 
 
 def lane_id(alarm_id: str, action: str) -> str:
-    """Return the id of the lane of an alarm and an action URL."""
-    return event_mod.derived_id('lane', alarm_id, action)
+    """Return the id of the lane of an alarm and a stored action."""
+    return event_mod.derived_id(
+        'lane', alarm_id, action_mod.identity(action))
 
 
 def notification_id(alarm_id: str, action: str, message_id: str) -> str:
     """Return the id that a receiver sees, the same in every repetition."""
-    return event_mod.derived_id('notification', alarm_id, action, message_id)
+    return event_mod.derived_id(
+        'notification', alarm_id, action_mod.identity(action), message_id)
 
 
 def store(out: batch.Batch, *, changes: Collection[Mapping[str, Any]],

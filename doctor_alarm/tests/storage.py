@@ -7,6 +7,7 @@ import fixtures
 from oslo_config import cfg
 
 from doctor_alarm import conf as project_conf
+from doctor_alarm import credential
 from doctor_alarm.db import api
 from doctor_alarm.db import schema
 
@@ -16,20 +17,27 @@ class Storage(fixtures.Fixture):
 
     :ivar conf: to override options on
     :ivar db: the Database
+    :ivar key_file: where the keys of credentials are
     """
 
     def __init__(self, url=None):
         self.url = url
 
     def _setUp(self):
+        folder = self.useFixture(fixtures.TempDir()).path
         if self.url is None:
-            folder = self.useFixture(fixtures.TempDir()).path
             self.url = 'sqlite:///' + os.path.join(folder, 'test.db')
         self.conf = cfg.ConfigOpts()
         project_conf.register(self.conf)
         self.conf([], project=project_conf.PROJECT, default_config_files=[],
                   default_config_dirs=[])
         self.conf.set_override('connection', self.url, group='database')
+        self.key_file = os.path.join(folder, 'keys')
+        with open(self.key_file, 'w') as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(credential.new_key())
+        self.conf.set_override(
+            'key_file', self.key_file, group='credential')
         # Receivers of tests are on this host.
         self.conf.set_override(
             'allowed_networks', ['127.0.0.0/8'], group='notifier')

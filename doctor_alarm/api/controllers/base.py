@@ -18,6 +18,7 @@ import webob
 import webob.exc
 
 from doctor_alarm import context
+from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
 from doctor_alarm import event
 from doctor_alarm import guard
@@ -52,6 +53,7 @@ class Services:
     ``tell``: takes what changed, after the commit.
     ``actions``: schemes of URLs for which there is a notifier plugin.
     ``guard``: where such a URL may lead.
+    ``vault``: encrypts the credentials in it.
     """
 
     conf: cfg.ConfigOpts
@@ -60,6 +62,7 @@ class Services:
     events: Events
     actions: frozenset[str]
     guard: guard.Guard
+    vault: credential.Vault
     tell: announcement.Tell = announcement.nobody
 
 

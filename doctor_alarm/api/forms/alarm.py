@@ -10,6 +10,7 @@ from typing import Any
 
 from doctor_alarm import action
 from doctor_alarm import constraint
+from doctor_alarm import credential
 from doctor_alarm import event
 from doctor_alarm import exception
 from doctor_alarm import match
@@ -51,10 +52,12 @@ def parse(doc: Any, *, project_id: str, user_id: str,
 
 
 def replace(old: alarm_obj.Alarm, new: alarm_obj.Alarm,
-            doc: Mapping[str, Any]) -> alarm_obj.Alarm:
+            doc: Mapping[str, Any], vault: credential.Vault,
+            ) -> alarm_obj.Alarm:
     """Return an alarm as a ``PUT`` changes it.
 
     :param new: what :func:`parse` made of the document
+    :raises Invalid: as :func:`complete`
     """
     state, reason = old.state, old.state_reason
     if new.state != old.state and not _state_is_echo(old, doc):
@@ -65,23 +68,32 @@ def replace(old: alarm_obj.Alarm, new: alarm_obj.Alarm,
             getattr(new, name), getattr(old, name), known)
         for name in ACTIONS}
     return complete(dataclasses.replace(
-        new, state=state, state_reason=reason, **restored))
+        new, state=state, state_reason=reason, **restored), vault, known)
 
 
-def complete(alarm: alarm_obj.Alarm) -> alarm_obj.Alarm:
-    """Return the alarm with each action once, if it has its credentials.
+def complete(alarm: alarm_obj.Alarm, vault: credential.Vault,
+             known: Sequence[str] = ()) -> alarm_obj.Alarm:
+    """Return the alarm with each action once, as it is stored.
 
-    :raises Invalid: one was copied from where they are not shown
+    :param known: the actions that the alarm had
+    :raises Invalid: one was copied from where its credentials are not shown
+    :raises NoKey: its credentials can not be encrypted
     """
+    sealed = {url: url for url in known if action.is_sealed(url)}
+    changed: dict[str, Any] = {}
     for name in ACTIONS:
-        for url in getattr(alarm, name):
+        urls = getattr(alarm, name)
+        for url in urls:
             if action.is_masked(url):
                 raise exception.Invalid(sentence.invalid(
                     name, url, 'The credentials in it are masked.'))
-    once: dict[str, Any] = {
-        name: list(dict.fromkeys(urls)) for name in ACTIONS
-        if len(urls := getattr(alarm, name)) > 1}
-    return dataclasses.replace(alarm, **once) if once else alarm
+            if url not in sealed:
+                # Once for all lists: they are one way to one receiver.
+                sealed[url] = vault.seal(url, known)
+        stored = list(dict.fromkeys(sealed[url] for url in urls))
+        if stored != urls:
+            changed[name] = stored
+    return dataclasses.replace(alarm, **changed) if changed else alarm
 
 
 def serialize(alarm: alarm_obj.Alarm) -> dict[str, Any]:

@@ -35,6 +35,8 @@ retry_interval = 1
 host = 127.0.0.1
 port = %(port)d
 auth_mode = noauth
+[credential]
+key_file = %(keys)s
 [notifier]
 timeout = 2
 retry_initial = 0.2
@@ -83,6 +85,7 @@ class Deployment(fixtures.Fixture):
             config.write(_CONFIG % {
                 'bus': self.bus_url, 'database': self.database_url,
                 'port': self.port, 'debug': self._debug,
+                'keys': self.storage.key_file,
                 'extra': self._extra % {'bus': self.bus_url}})
         self.addCleanup(self._end_all)
         self.addDetail('logs', content.Content(

@@ -16,7 +16,7 @@ LAYERS = (
     {'action', 'conf', 'constraint', 'event', 'exception', 'match', 'metrics',
      'policies', 'redact', 'schemas', 'transition'},
     # the outside world: who asks, the bus, the database, the process
-    {'context', 'db', 'guard', 'messaging', 'policy', 'service'},
+    {'context', 'credential', 'db', 'guard', 'messaging', 'policy', 'service'},
     # the nouns and their SQL; dead letters in the queue of the broker
     {'dead_letter', 'objects'},
     # the stages; they meet at a topic, a table or HTTP

@@ -81,11 +81,12 @@ class Alarms(base.Resource):
         base.enforce(self.services, request, policies.CREATE)
         doc = body.read(request)
         owner = ownership.of_new(self.services, request, doc)
-        new = form.complete(form.parse(
-            doc, project_id=owner.project_id, user_id=owner.user_id))
+        new = form.parse(
+            doc, project_id=owner.project_id, user_id=owner.user_id)
         ownership.check_actions(self.services, request, new)
         created = alarm_obj.create(
-            self.services.db, new, base.actor_of(request),
+            self.services.db, form.complete(new, self.services.vault),
+            base.actor_of(request),
             quota.defaults(self.services.conf), self.services.tell)
         response.status = 201
         response.location = '%s/v2/alarms/%s' % (
@@ -129,7 +130,7 @@ class Alarm(base.Resource):
         def edit(old: alarm_obj.Alarm) -> alarm_obj.Alarm:
             ownership.check_unmoved(present, old)
             unchanged(old)
-            return form.replace(old, new, doc)
+            return form.replace(old, new, doc, self.services.vault)
 
         return _show(alarm_obj.update(
             self.services.db, self.alarm_id, edit, base.actor_of(request),

@@ -8,6 +8,7 @@ import threading
 import sqlalchemy as sa
 
 from doctor_alarm.api import alarm_import
+from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
 from doctor_alarm.db import models
 from doctor_alarm import exception
@@ -106,7 +107,8 @@ class ConcurrentCreates:
         limits = quota.Defaults(project=7)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             imported = pool.submit(
-                alarm_import.load, self.db, lines, frozenset())
+                alarm_import.load, self.db, lines, frozenset(),
+                credential.Vault(None))
             self.create_everywhere(limits, lambda i: ('p1', 'u'))
             self.assertEqual(10, imported.result(timeout=180))
 

@@ -4,6 +4,7 @@ import json
 import uuid
 
 from doctor_alarm.api import alarm_import
+from doctor_alarm import credential
 from doctor_alarm import exception
 from doctor_alarm.tests.unit.api import base
 
@@ -15,7 +16,7 @@ class ImportTest(base.ApiTestCase):
     def load(self, *lines):
         return alarm_import.load(self.db, [
             line if isinstance(line, str) else json.dumps(line)
-            for line in lines], SCHEMES)
+            for line in lines], SCHEMES, credential.make(self.conf))
 
     def stored(self):
         return self.call('get', '/v2/alarms', who={})

@@ -8,6 +8,7 @@ from doctor_alarm.api.controllers import root
 from doctor_alarm.api.controllers.v2 import alarm
 from doctor_alarm.api.controllers.v2 import deliveries
 from doctor_alarm.api.controllers.v2 import quota
+from doctor_alarm import credential
 from doctor_alarm import policies
 from doctor_alarm import guard
 from doctor_alarm import policy
@@ -46,7 +47,8 @@ class PolicyWalkTest(base.ApiTestCase):
         services = controllers.Services(
             conf=self.conf, db=self.db, events=self.events,
             enforcer=policy.make_enforcer(self.conf), actions=frozenset(),
-            guard=guard.make(self.conf))
+            guard=guard.make(self.conf),
+            vault=credential.make(self.conf))
         for path, node in self.nodes(root.Root(services)):
             for method in node._methods():
                 if method != 'HEAD':
