@@ -43,6 +43,9 @@ READ = 65536
 KEPT = 200
 #: Seconds that the body of an answer may take once its head said enough.
 DRAIN = 1.0
+#: Answers that are read to their end at once; beyond them connections are
+#: closed, so that a receiver that dawdles does not use up the open files.
+DRAINS = 100
 #: Open files beside those of calls: database, bus, log, metrics.
 OTHER_FILES = 200
 MASK = '***'
@@ -67,7 +70,8 @@ class HttpNotifier(base.Notifier):
 
         :raises ConfigurationError: a file can not be read
         """
-        _raise_file_limit(self.conf.notifier.max_concurrency + OTHER_FILES)
+        _raise_file_limit(
+            self.conf.notifier.max_concurrency + DRAINS + OTHER_FILES)
         context = _ssl_context(self.conf)
         # Not getaddrinfo(), which occupies a thread until it returns: names
         # whose servers do not answer would keep all others waiting. Of
@@ -144,6 +148,9 @@ class HttpNotifier(base.Notifier):
     def _release(self, response: aiohttp.ClientResponse) -> None:
         if response.content.is_eof():
             response.release()
+            return
+        if len(self._draining) >= DRAINS:
+            response.close()
             return
         # The connection is of use again after the rest of the answer, and
         # the delivery needs not wait for that.

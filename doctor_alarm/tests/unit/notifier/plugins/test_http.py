@@ -211,6 +211,30 @@ class TestHttpNotifier(contract.Contract, base.TestCase):
         await self.remember(request)
         return await late_body(request)
 
+    def test_answers_without_an_end_do_not_use_up_the_open_files(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.plugins.http.DRAINS', 2))
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.plugins.http.DRAIN', 60))
+
+        async def work(plugin):
+            async with self.receiver(self.endless) as url:
+                outcomes = [await plugin.deliver(deliveries.a_delivery(url))
+                            for _ in range(5)]
+                return outcomes, len(plugin._draining)
+
+        outcomes, draining = self.with_plugin(work)
+
+        self.assertEqual(
+            [contract.DELIVERED] * 5, [o.status for o in outcomes])
+        self.assertEqual(2, draining)
+
+    async def endless(self, request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'.')
+        await asyncio.Event().wait()
+
     def test_a_kept_connection_that_was_closed_costs_no_retry(self):
         async def close_after_answer(request):
             self.requests.append(request)
@@ -370,7 +394,7 @@ class TestHttpNotifier(contract.Contract, base.TestCase):
                 self.outcome(max_concurrency=100000)
 
         self.assertEqual(
-            [mock.call(resource.RLIMIT_NOFILE, (2200, 4096)),
+            [mock.call(resource.RLIMIT_NOFILE, (2300, 4096)),
              mock.call(resource.RLIMIT_NOFILE, (4096, 4096))],
             setrlimit.mock_calls)
 
