@@ -44,21 +44,21 @@ class AcknowledgeTest(ListenerCase):
     def test_a_lone_acknowledgement_reaches_an_idle_listener_at_once(self):
         """Else its slot of the prefetch window stays taken."""
         self.listen(self.own())
-        self.publish_many(range(messaging.PREFETCH + 1))
-        taken = self.take(messaging.PREFETCH)
+        self.publish_many(range(messaging.OWN_PREFETCH + 1))
+        taken = self.take(messaging.OWN_PREFETCH)
         self.wait_until(lambda: self.waiting() == 1)
 
         taken[7].acknowledge()
 
-        self.assertEqual([messaging.PREFETCH], self.payloads(self.take(1)))
+        self.assertEqual([messaging.OWN_PREFETCH], self.payloads(self.take(1)))
 
     def test_slots_behind_one_in_work_are_free_again(self):
         self.listen(self.own())
-        self.publish_many(range(messaging.PREFETCH * 2))
-        first, *others = self.take(messaging.PREFETCH)
+        self.publish_many(range(messaging.OWN_PREFETCH * 2))
+        first, *others = self.take(messaging.OWN_PREFETCH)
         for incoming in others:
             incoming.acknowledge()
-        more = self.take(messaging.PREFETCH - 1)
+        more = self.take(messaging.OWN_PREFETCH - 1)
         self.assertEqual(1, self.waiting())
         for incoming in [first, *more]:
             incoming.acknowledge()
@@ -127,13 +127,13 @@ class FailureTest(ListenerCase):
         for incoming in before:
             incoming.acknowledge()
         again[0].acknowledge()
-        self.publish_many(range(10, messaging.PREFETCH + 50))
-        self.take(messaging.PREFETCH - 9)
+        self.publish_many(range(10, messaging.OWN_PREFETCH + 50))
+        self.take(messaging.OWN_PREFETCH - 9)
         self.wait_until(lambda: self.waiting() == 49)
         # then: nothing of it was lost
         self.end(server)
         self.wait_until(
-            lambda: self.waiting() == messaging.PREFETCH + 49)
+            lambda: self.waiting() == messaging.OWN_PREFETCH + 49)
 
     def test_the_next_host_is_tried(self):
         dead = process.free_port()
