@@ -191,8 +191,8 @@ class Committer:
                     raise
                 metrics.RETRIES.labels(effect=effect).inc()
                 level = logging.DEBUG if pause < 1 else logging.WARNING
-                LOG.log(level, 'The %s of %s failed, next attempt in %.1f s:'
-                        ' %s', effect, subject.of(message_ids, exc), pause,
+                LOG.log(level, 'The %s failed, next attempt in %.1f s, %s: %s',
+                        effect, pause, subject.of(message_ids, exc),
                         redact.text(' '.join(str(exc).split())))
             if self._stopping.wait(pause):
                 raise Abandoned()

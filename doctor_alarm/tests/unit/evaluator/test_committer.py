@@ -133,8 +133,9 @@ class TestCommitter(base.TestCase):
         self.commit(*many, process=process)
 
         self.assertIn(
-            'The commit of message m0, m1, m2, m3, m4 and 35 more (alarm '
-            'alarm0, alarm1, alarm2, alarm3, alarm4 and 2 more) failed',
+            'The commit failed, next attempt in 1.0 s, message m0, m1, m2, '
+            'm3, m4 and 35 more (alarm alarm0, alarm1, alarm2, alarm3, '
+            'alarm4 and 2 more): ',
             log.output)
 
     def test_what_is_put_aside_is_named(self):
