@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import collections
+import uuid
 
 import fixtures
+from keystoneauth1 import loading
+from keystonemiddleware import fixture
+from keystonemiddleware import opts as keystone_opts
 import webtest
 
 from doctor_alarm.api import app
@@ -86,3 +90,30 @@ class ApiTestCase(base.TestCase):
     def alarm(**values):
         return {'name': 'vm1 down', 'type': 'event', 'event_rule': RULE,
                 **values}
+
+
+class KeystoneTestCase(ApiTestCase):
+    """The application behind keystonemiddleware; Keystone is a stand-in."""
+
+    auth_mode = 'keystone'
+
+    def prepare(self):
+        for group, opts in keystone_opts.list_auth_token_opts():
+            self.conf.register_opts(opts, group=group)
+        loading.register_auth_conf_options(self.conf, 'keystone_authtoken')
+        self.conf.register_opts(loading.get_auth_plugin_conf_options(
+            'password'), group='keystone_authtoken')
+        for name, value in {'auth_type': 'password',
+                            'auth_url': 'http://keystone/',
+                            'www_authenticate_uri': 'http://keystone/'
+                            }.items():
+            self.conf.set_override(name, value, group='keystone_authtoken')
+        self.tokens = self.useFixture(fixture.AuthTokenFixture())
+
+    def token_of(self, who):
+        token = uuid.uuid4().hex
+        self.tokens.add_token_data(
+            token_id=token, user_id=who['X-User-Id'],
+            project_id=who['X-Project-Id'],
+            role_list=who['X-Roles'].split(',') if who['X-Roles'] else [])
+        return {'X-Auth-Token': token}

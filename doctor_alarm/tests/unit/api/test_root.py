@@ -2,11 +2,7 @@
 
 import json
 from unittest import mock
-import uuid
 
-from keystoneauth1 import loading
-from keystonemiddleware import fixture
-from keystonemiddleware import opts as keystone_opts
 from oslo_db import exception as db_exc
 import webob
 
@@ -178,30 +174,7 @@ class RootTest(base.ApiTestCase):
                       answer.location)
 
 
-class KeystoneTest(base.ApiTestCase):
-
-    auth_mode = 'keystone'
-
-    def prepare(self):
-        for group, opts in keystone_opts.list_auth_token_opts():
-            self.conf.register_opts(opts, group=group)
-        loading.register_auth_conf_options(self.conf, 'keystone_authtoken')
-        self.conf.register_opts(loading.get_auth_plugin_conf_options(
-            'password'), group='keystone_authtoken')
-        for name, value in {'auth_type': 'password',
-                            'auth_url': 'http://keystone/',
-                            'www_authenticate_uri': 'http://keystone/'
-                            }.items():
-            self.conf.set_override(name, value, group='keystone_authtoken')
-        self.tokens = self.useFixture(fixture.AuthTokenFixture())
-
-    def token_of(self, who):
-        token = uuid.uuid4().hex
-        self.tokens.add_token_data(
-            token_id=token, user_id=who['X-User-Id'],
-            project_id=who['X-Project-Id'],
-            role_list=[who['X-Roles']] if who['X-Roles'] else [])
-        return {'X-Auth-Token': token}
+class KeystoneTest(base.KeystoneTestCase):
 
     def test_headers_of_a_client_prove_nothing(self):
         for headers in ({}, base.ADMIN, dict(
