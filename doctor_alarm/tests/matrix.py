@@ -3,8 +3,7 @@
 
 ``ROWS`` are requests that would succeed; there is at least one for each
 operation of each documented policy. They are about an alarm of the project
-``OWN``, and are sent by each of ``CALLERS``. The table is in the documents, see
-``write``.
+``OWN``, and are sent by each of ``CALLERS``. The table is in the documents.
 """
 
 import csv
