@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
+from doctor_alarm import match
 from doctor_alarm import metrics
 from doctor_alarm.objects import candidate
 
@@ -36,16 +37,24 @@ def look_up(conn: sa.Connection,
         for event, alarms in zip(events, found, strict=True))
 
 
-def verdict(alarm_id: str, rule_text: str,
+def verdict(alarm: candidate.Candidate | candidate.Locked,
             event: event_mod.Event) -> str | None:
-    """Return what an event is to an alarm, see ``match.Rule.verdict``."""
+    """Return what an event is to an alarm, see ``match.Rule.verdict``.
+
+    Nothing is raised outside the alarm's time. A clear counts always: what
+    was raised ends when it is over.
+    """
     # What the API refuses may stand in the table all the same; it must hurt
     # nobody but its own alarm.
     try:
-        return candidate.compiled(rule_text).rule.verdict(event)
+        found = candidate.compiled(alarm.rule_text).rule.verdict(event)
+        if found == match.RAISE and not candidate.in_time(
+                alarm.constraints, event.generated):
+            return None
+        return found
     except exception.InvalidRule as exc:
         LOG.debug('Event %s, alarm %s: broken rule: %s',
-                  event.message_id, alarm_id, exc)
+                  event.message_id, alarm.id, exc)
         metrics.BROKEN_RULES.inc()
         return None
 
@@ -56,7 +65,7 @@ def current(hit: Match, alarm: candidate.Locked | None) -> Match | None:
         return None
     if alarm.version == hit.version:
         return hit
-    again = verdict(alarm.id, alarm.rule_text, hit.event)
+    again = verdict(alarm, hit.event)
     if again is None:
         return None
     return dataclasses.replace(hit, verdict=again)
@@ -67,6 +76,6 @@ def _hits(event: event_mod.Event,
     for alarm in alarms:
         if alarm.project_id != event.project_id:
             continue
-        found = verdict(alarm.id, alarm.rule_text, event)
+        found = verdict(alarm, event)
         if found is not None:
             yield Match(alarm.id, alarm.version, found, event)

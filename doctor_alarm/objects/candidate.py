@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import datetime
 import functools
 import json
 import operator
@@ -14,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from doctor_alarm import constraint
 from doctor_alarm.db import batch
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
@@ -37,6 +39,7 @@ class Candidate:
     project_id: str
     version: int
     rule_text: str
+    constraints: str
 
 
 @dataclasses.dataclass(slots=True)
@@ -49,6 +52,7 @@ class Locked:
     project_id: str
     version: int
     rule_text: str
+    constraints: str
     actions: Mapping[str, list[str]]
     state: transition.AlarmState
     reason: str = ''
@@ -100,7 +104,7 @@ def _look_up(dialect: str) -> sa.Select[Any]:
         alarm.c.type == 'event')
     query = sa.select(
         key.c.key, key.c.alarm_id, alarm.c.project_id, alarm.c.version,
-        alarm.c.rule)
+        alarm.c.rule, alarm.c.time_constraints)
     if dialect == 'postgresql':
         # It knows how many there are in an array; of a list in JSON it
         # thinks that a hundred are, and rather reads a table.
@@ -136,8 +140,9 @@ def _lock(dialect: str, clock: str | None) -> sa.Select[Any]:
     wanted = rows.table(dialect, {'id': 'id'})
     query = sa.select(
         alarm.c.id, alarm.c.name, alarm.c.severity, alarm.c.project_id,
-        alarm.c.version, alarm.c.rule, alarm.c.ok_actions,
-        alarm.c.alarm_actions, alarm.c.insufficient_data_actions,
+        alarm.c.version, alarm.c.rule, alarm.c.time_constraints,
+        alarm.c.ok_actions, alarm.c.alarm_actions,
+        alarm.c.insufficient_data_actions,
         alarm.c.state, alarm.c.active_count, alarm.c.repeat_actions,
         alarm.c.enabled,
     ).select_from(update.straight(
@@ -180,11 +185,11 @@ def _store(dialect: str) -> sa.Update:
 
 
 def _locked(row: Any) -> Locked:
-    (alarm_id, name, severity, project_id, version, rule_text, ok, alarm,
-     unknown, state, active_count, repeat_actions, *_) = row
+    (alarm_id, name, severity, project_id, version, rule_text, constraints,
+     ok, alarm, unknown, state, active_count, repeat_actions, *_) = row
     return Locked(
         id=alarm_id, name=name, severity=severity, project_id=project_id,
-        version=version, rule_text=rule_text,
+        version=version, rule_text=rule_text, constraints=constraints,
         actions={transition.OK: _loads(ok), transition.ALARM: _loads(alarm),
                  transition.UNKNOWN: _loads(unknown)},
         state=transition.AlarmState(
@@ -237,3 +242,23 @@ def compiled(rule_text: str) -> Compiled:
     :raises InvalidRule: somebody stored what the API would refuse
     """
     return Compiled(rule_text)
+
+
+def in_time(constraints: str, moment: datetime.datetime) -> bool:
+    """Whether stored time constraints permit a moment.
+
+    :raises InvalidRule: somebody stored what the API would refuse
+    """
+    if constraints == '[]':
+        return True
+    try:
+        return constraint.permits(_constraints(constraints), moment)
+    except (ValueError, TypeError, KeyError, OSError) as exc:
+        raise exception.InvalidRule(
+            reason='time constraints: %s' % exc) from exc
+
+
+@functools.lru_cache(maxsize=COMPILED)
+def _constraints(text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(text)
+    return found

@@ -188,6 +188,37 @@ class EngineTests(Setting):
         self.engine.process([an_event()])
         self.assertEqual(1, len(self.deliveries()))
 
+    def test_nothing_is_raised_outside_its_time(self):
+        now = utcnow()
+        open_now, closed = (
+            {'name': 'span', 'description': '', 'duration': 7200,
+             'timezone': '', 'start': '%d %d * * *' % (then.minute, then.hour)}
+            for then in (now - datetime.timedelta(hours=1),
+                         now + datetime.timedelta(hours=6)))
+        inside = self.an_alarm(time_constraints=[closed, open_now])
+        outside = self.an_alarm(time_constraints=[closed])
+
+        self.engine.process([an_event()])
+
+        self.assertEqual(['alarm', 'insufficient data'], [
+            self.get(known.id).state for known in (inside, outside)])
+
+        # What happened in its time is told, however late it comes.
+        self.engine.process([an_event('vm1', seconds=7 * 3600 - 86400)])
+        self.assertEqual('alarm', self.get(outside.id).state)
+        # A clear counts at any time.
+        self.engine.process([an_event('vm1', state='active')])
+        self.assertEqual('ok', self.get(outside.id).state)
+
+    def test_broken_time_constraints_hurt_their_own_alarm_only(self):
+        broken = self.an_alarm(time_constraints=[{'start': 'never'}])
+        good = self.an_alarm()
+
+        self.engine.process([an_event()])
+
+        self.assertEqual(['insufficient data', 'alarm'], [
+            self.get(known.id).state for known in (broken, good)])
+
     def test_odd_texts_are_stored(self):
         self.an_alarm(a_rule(vm=None))
         odd = 'a\ud800b\0c\U0001f600'
