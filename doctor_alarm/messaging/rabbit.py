@@ -157,7 +157,9 @@ class Listener:
         """Send the last acknowledgements, close the connection."""
         self._closing.set()
         self._wake()
-        if self._left.is_set():
+        # One that tries to connect has nothing to send, and goes on for ever.
+        patience = timeout if self._conn.connection.connected else 0
+        if self._thread.is_alive() and self._left.wait(patience):
             self._thread.join(timeout)
         self._context.close()
         if not self._thread.is_alive():
