@@ -172,9 +172,10 @@ def provide_key(conf: cfg.ConfigOpts) -> None:
     if conf.credential.key_file or database.get_backend_name() != 'sqlite' or (
             database.database in (None, '', ':memory:')):
         return
-    path = os.path.join(
-        os.path.dirname(os.path.abspath(str(database.database))), KEY_FILE)
+    folder = os.path.dirname(os.path.abspath(str(database.database)))
+    path = os.path.join(folder, KEY_FILE)
     try:
+        os.makedirs(folder, mode=0o750, exist_ok=True)
         credential.create(path)
     except FileExistsError:
         LOG.debug('Credentials in action URLs: with the keys of %s', path)

@@ -122,11 +122,12 @@ class Attempts:
             self._tell_sealed(waiting, exc)
             return action.scheme, base.Outcome.retry(
                 str(exc), answered=None)
+        self._sealed.discard(waiting.row.alarm_id)
         return action.scheme, await self._call(
             plugin, waiting, _delivery(waiting.row, action, body))
 
     def _tell_sealed(self, waiting: Waiting, exc: exception.Sealed) -> None:
-        # Once for each alarm, whatever comes of it.
+        # Once for each alarm, until there is a key again.
         alarm_id = waiting.row.alarm_id
         if len(self._sealed) < SEALED and alarm_id not in self._sealed:
             self._sealed.add(alarm_id)

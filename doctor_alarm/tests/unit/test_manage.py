@@ -20,7 +20,7 @@ GOOD = ('{"name": "a", "project_id": "p1", "type": "event", '
 ALARM = '{"name": "\xe9", "project_id": "p1"}'
 
 
-class ManageTest(base.TestCase):
+class CommandTestCase(base.TestCase):
 
     def setUp(self):
         super().setUp()
@@ -52,6 +52,9 @@ class ManageTest(base.TestCase):
         line, = said.splitlines()
         self.assertTrue(line.startswith('ERROR: '), line)
         return line
+
+
+class ManageTest(CommandTestCase):
 
     def test_state_that_there_is_not(self):
         path = os.path.join(self.folder, 'nope')
