@@ -22,6 +22,11 @@ class InvalidEvent(Invalid):
     msg_fmt = 'Invalid event: %(reason)s.'
 
 
+class InvalidSignature(InvalidEvent):
+    msg_fmt = ('Its message_signature is not made with [publisher] '
+               'telemetry_secret.')
+
+
 class InvalidRule(Invalid):
     msg_fmt = 'Invalid rule: %(reason)s.'
 

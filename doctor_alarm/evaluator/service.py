@@ -21,6 +21,7 @@ from doctor_alarm import messaging
 from doctor_alarm import metrics
 from doctor_alarm import redact
 from doctor_alarm import service
+from doctor_alarm import signature
 
 LOG = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class EvaluatorService(service.Service):
         self._servers: list[messaging.BatchServer] = []
         self._batches: messaging.Batcher | None = None
         self._stage: stage.Stage | None = None
+        self._told = False
 
     def check(self) -> None:
         """Stop before a fork where the queues have other settings.
@@ -127,6 +129,7 @@ class EvaluatorService(service.Service):
         events = []
         for doc in payload if isinstance(payload, list) else [payload]:
             try:
+                self._check_signature(taken, doc)
                 events.append(event_mod.Event.from_wire(
                     doc, received=received, publisher_id=publisher_id,
                     clean=taken.ours))
@@ -135,6 +138,15 @@ class EvaluatorService(service.Service):
                 # may cause must not hurt the others either.
                 self._put_aside(committer, taken, doc, exc)
         return events
+
+    def _check_signature(self, taken: _Taken, doc: Any) -> None:
+        """Refuse what somebody without the secret put onto Ceilometer's topic.
+
+        :raises InvalidSignature: it has none, or a wrong one
+        """
+        if not (taken.ours or signature.is_valid(
+                doc, self._conf.publisher.telemetry_secret)):
+            raise exception.InvalidSignature()
 
     def _put_aside(self, committer: committer_mod.Committer, taken: _Taken,
                    doc: Any, exc: Exception) -> None:
@@ -145,10 +157,17 @@ class EvaluatorService(service.Service):
         reason = redact.text(
             str(exc) if isinstance(exc, exception.InvalidEvent)
             else 'broke the evaluator: %s' % type(exc).__name__)
-        LOG.warning('Malformed event in message %s put aside: %s',
-                    message_id, reason)
+        LOG.log(self._level(exc), 'Malformed event in message %s put aside: '
+                '%s', message_id, reason)
         committer.put_aside(message_id, reason, [doc],
                             _queue(self._conf, taken.ours))
+
+    def _level(self, exc: Exception) -> int:
+        """Warn of the first wrong signature: with a wrong secret all are."""
+        if not isinstance(exc, exception.InvalidSignature):
+            return logging.WARNING
+        told, self._told = self._told, True
+        return logging.DEBUG if told else logging.WARNING
 
 
 def _queue(conf: cfg.ConfigOpts, ours: bool) -> str:

@@ -9,10 +9,7 @@ another broker than that of ``[DEFAULT] transport_url``:
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Mapping
-import hashlib
-import hmac
 from typing import Any
 import urllib.parse
 
@@ -22,6 +19,7 @@ from doctor_alarm.agent.publishers import base
 from doctor_alarm import event
 from doctor_alarm import exception
 from doctor_alarm import messaging
+from doctor_alarm import signature
 
 #: What Ceilometer sends of an event, and nothing else.
 KEYS = ('message_id', 'event_type', 'generated', 'traits', 'raw')
@@ -62,44 +60,8 @@ def to_ceilometer(found: event.Event, secret: str = '') -> dict[str, Any]:
     """Return an event with exactly the keys that Ceilometer sends."""
     wire = found.to_wire()
     doc = {key: wire[key] for key in KEYS}
-    doc['message_signature'] = signature(doc, secret)
+    doc['message_signature'] = signature.of(doc, secret)
     return doc
-
-
-def signature(doc: Mapping[str, Any], secret: str) -> str:
-    """Return the signature of a message, empty without a secret.
-
-    HMAC-SHA256 over the sorted keys and values; a nested key is joined with a
-    colon, texts in a list are byte strings, as Ceilometer computes it.
-    """
-    if not secret:
-        return ''
-    digest = hmac.new(secret.encode('utf-8'), b'', hashlib.sha256)
-    for name, value in _pairs(doc):
-        if name != 'message_signature':
-            digest.update(name.encode('utf-8'))
-            digest.update(str(value).encode('utf-8'))
-    return digest.hexdigest()
-
-
-def _pairs(doc: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in sorted(doc.items()):
-        if isinstance(value, Mapping):
-            for inner, item in _pairs(value):
-                yield '%s:%s' % (name, inner), item
-        elif isinstance(value, list | tuple):
-            yield name, _as_bytes(value)
-        else:
-            yield name, value
-
-
-def _as_bytes(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {_as_bytes(key): _as_bytes(item)
-                for key, item in sorted(value.items())}
-    if isinstance(value, list | tuple):
-        return [_as_bytes(item) for item in value]
-    return value.encode('utf-8') if isinstance(value, str) else value
 
 
 def _count(text: str) -> int:

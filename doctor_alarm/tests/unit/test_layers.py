@@ -14,7 +14,7 @@ PACKAGE = 'doctor_alarm'
 LAYERS = (
     # values, the pure heart, options: no I/O of our own
     {'action', 'conf', 'constraint', 'event', 'exception', 'match', 'metrics',
-     'policies', 'redact', 'schemas', 'transition'},
+     'policies', 'redact', 'schemas', 'signature', 'transition'},
     # the outside world: who asks, the bus, the database, the process
     {'context', 'credential', 'db', 'guard', 'messaging', 'policy', 'service'},
     # the nouns and their SQL; dead letters in the queue of the broker

@@ -11,6 +11,7 @@ from doctor_alarm.agent.publishers import base as publishers
 from doctor_alarm.agent.publishers import notifier
 from doctor_alarm import event
 from doctor_alarm import exception
+from doctor_alarm import signature
 from doctor_alarm.tests import base
 from doctor_alarm.tests.unit.agent import configuration
 
@@ -136,7 +137,7 @@ class TestNotifier(PublisherCase):
     def test_nested_keys_are_signed_with_their_path(self):
         wanted = hmac.new(
             b's', b'raw:a:b1raw:c[{b\'d\': b\'e\'}]', hashlib.sha256)
-        self.assertEqual(wanted.hexdigest(), notifier.signature(
+        self.assertEqual(wanted.hexdigest(), signature.of(
             {'raw': {'c': [{'d': 'e'}], 'a': {'b': 1}},
              'message_signature': 'old'}, 's'))
 
