@@ -90,9 +90,8 @@ def complete(alarm: alarm_obj.Alarm, vault: credential.Vault,
             if url not in sealed:
                 # Once for all lists: they are one way to one receiver.
                 sealed[url] = vault.seal(url, known)
-        stored = list(dict.fromkeys(sealed[url] for url in urls))
-        if stored != urls:
-            changed[name] = stored
+        if any(sealed[url] != url for url in urls) or len(urls) > 1:
+            changed[name] = list(dict.fromkeys(sealed[url] for url in urls))
     return dataclasses.replace(alarm, **changed) if changed else alarm
 
 
