@@ -27,6 +27,8 @@ from doctor_alarm import exception
 
 RAISE = 'raise'
 CLEAR = 'clear'
+#: Scope of a rule that takes the events of all projects, and of none.
+CLOUD = 'cloud'
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     'eq': operator.eq, 'ne': operator.ne, 'lt': operator.lt,
@@ -148,10 +150,14 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pattern:
-    """An event type with wildcards and the conditions beside it."""
+    """An event type with wildcards and the conditions beside it.
+
+    ``resource``: the event must concern it, whatever trait says so.
+    """
 
     event_type: str
     conditions: tuple[Condition, ...]
+    resource: str | None = None
 
     @property
     def pinned(self) -> Condition | None:
@@ -166,28 +172,43 @@ class Pattern:
     @property
     def pin(self) -> str | None:
         """The most telling resource ID that it is pinned to."""
+        if self.resource is not None:
+            return self.resource
         pinned = self.pinned
         return None if pinned is None else pinned.pin
 
     def hits(self, event: event_mod.Event) -> bool:
         """Whether type and all conditions fit."""
         return (fnmatch.fnmatchcase(event.event_type, self.event_type)
+                and (self.resource is None
+                     or self.resource in event.identities)
                 and all(c.holds(event) for c in self.conditions))
 
-    def key(self, project_id: str) -> Key:
-        """Return the match key: any event that it hits yields it."""
+    def key(self, project_id: str | None) -> Key:
+        """Return the match key: any event that it hits yields it.
+
+        :param project_id: ``None``: the events of all projects
+        """
         equal = {
             c.trait: c.value for c in reversed(self.conditions)
             if c.trait is not None and c.is_literal}
         exact = not _WILDCARD.search(self.event_type)
         pinned = self.pinned
-        if pinned is not None:
+        if exact:
+            equal[''] = self.event_type
+        if project_id is None:
+            # One for all of them: an event must not yield twice as many
+            # keys for the sake of a few alarms. What is equal tells them
+            # apart where they are many.
+            plain = _CLOUD
+        elif self.resource is not None:
+            plain = _key(project_id, 'resource', self.resource)
+        elif pinned is not None:
             plain = _key(project_id, 'resource', pinned.value)
             equal.pop(pinned.trait or '', None)
-            if exact:
-                equal[''] = self.event_type
         elif exact:
             plain = _key(project_id, 'type', self.event_type)
+            del equal['']
         else:
             plain = _key(project_id, 'any')
         names = tuple(sorted(equal))
@@ -196,10 +217,18 @@ class Pattern:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rule:
-    """A compiled ``event_rule``: what raises the alarm, what clears it."""
+    """A compiled ``event_rule``: what raises the alarm, what clears it.
+
+    ``cloud``: events of all projects, and of none, may hit it.
+    """
 
     raises: Pattern
     clears: Pattern | None
+    cloud: bool = False
+
+    def concerns(self, project_id: str, event: event_mod.Event) -> bool:
+        """Whether the event is any business of an alarm of a project."""
+        return self.cloud or project_id == event.project_id
 
     def verdict(self, event: event_mod.Event) -> str | None:
         """Return ``RAISE``, ``CLEAR`` or ``None``."""
@@ -228,17 +257,20 @@ def compile_rule(rule: Mapping[str, Any]) -> Rule:
 
 
 def _compile(rule: Mapping[str, Any]) -> Rule:
-    raises = _pattern(rule)
+    cloud = rule.get('scope') == CLOUD
+    resource = rule.get('resource_id') or None
+    raises = dataclasses.replace(_pattern(rule), resource=resource)
     clear = rule.get('clear')
     if not clear:
-        return Rule(raises, None)
+        return Rule(raises, None, cloud)
     clears = _pattern(clear)
     own = {c.trait for c in clears.conditions}
     inherited = tuple(
         c for c in raises.conditions
         if c.pin is not None and c.trait not in own)
     return Rule(raises, dataclasses.replace(
-        clears, conditions=inherited + clears.conditions))
+        clears, conditions=inherited + clears.conditions,
+        resource=resource), cloud)
 
 
 def keys_of_alarm(project_id: str, rule: Mapping[str, Any]) -> list[Key]:
@@ -247,22 +279,23 @@ def keys_of_alarm(project_id: str, rule: Mapping[str, Any]) -> list[Key]:
     :raises InvalidRule: see :func:`compile_rule`
     """
     compiled = compile_rule(rule)
-    keys = [compiled.raises.key(project_id)]
+    owner = None if compiled.cloud else project_id
+    keys = [compiled.raises.key(owner)]
     if compiled.clears is not None:
-        keys.append(compiled.clears.key(project_id))
+        keys.append(compiled.clears.key(owner))
     return list(dict.fromkeys(keys))
 
 
 def keys_of_event(event: event_mod.Event) -> frozenset[int]:
     """Return the plain match keys of an event, 64-bit signed.
 
-    An event that nobody owns concerns no project.
+    An event that nobody owns concerns no project, but the cloud.
     """
     if not event.project_id:
-        return frozenset()
+        return _NOBODY
     project = event.project_id
     return frozenset(
-        [_key(project, 'any'), _key(project, 'type', event.event_type)]
+        [_CLOUD, _key(project, 'any'), _key(project, 'type', event.event_type)]
         + [_key(project, 'resource', value) for value in event.identities])
 
 
@@ -290,6 +323,10 @@ def _key(*parts: str) -> int:
     digest = hashlib.blake2b(
         '\x1f'.join(parts).encode('utf-8', 'surrogatepass'), digest_size=8)
     return int.from_bytes(digest.digest(), 'big', signed=True)
+
+
+_CLOUD = _key('', 'cloud')
+_NOBODY = frozenset((_CLOUD,))
 
 
 def _refine(plain: int, names: Sequence[str],

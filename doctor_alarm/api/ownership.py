@@ -19,6 +19,7 @@ from doctor_alarm import action
 from doctor_alarm.api.controllers import base
 from doctor_alarm.api.forms import alarm as form
 from doctor_alarm import exception
+from doctor_alarm import match
 from doctor_alarm.objects import alarm as alarm_obj
 from doctor_alarm.objects import change
 from doctor_alarm.policies import alarm as policies
@@ -131,6 +132,16 @@ def _check_count(alarm: alarm_obj.Alarm, most: int) -> None:
         if 0 < most < len(set(getattr(alarm, name))):
             raise exception.Invalid(
                 '%s count exceeds maximum value %d' % (name, most))
+
+
+def check_scope(services: base.Services, request: webob.Request,
+                alarm: alarm_obj.Alarm) -> None:
+    """Refuse an alarm on the events of others to those who may not see them.
+
+    :raises Forbidden: it is for admins
+    """
+    if alarm.rule.get('scope') == match.CLOUD:
+        base.enforce(services, request, policies.CREATE_ALL)
 
 
 def check_schemes(alarm: alarm_obj.Alarm,

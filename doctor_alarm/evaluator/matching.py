@@ -47,7 +47,10 @@ def verdict(alarm: candidate.Candidate | candidate.Locked,
     # What the API refuses may stand in the table all the same; it must hurt
     # nobody but its own alarm.
     try:
-        found = candidate.compiled(alarm.rule_text).rule.verdict(event)
+        rule = candidate.compiled(alarm.rule_text).rule
+        if not rule.concerns(alarm.project_id, event):
+            return None
+        found = rule.verdict(event)
         if found == match.RAISE and not candidate.in_time(
                 alarm.constraints, event.generated):
             return None
@@ -74,8 +77,6 @@ def current(hit: Match, alarm: candidate.Locked | None) -> Match | None:
 def _hits(event: event_mod.Event,
           alarms: list[candidate.Candidate]) -> Iterator[Match]:
     for alarm in alarms:
-        if alarm.project_id != event.project_id:
-            continue
         found = verdict(alarm, event)
         if found is not None:
             yield Match(alarm.id, alarm.version, found, event)

@@ -9,6 +9,7 @@ LIST = 'telemetry:get_alarms'
 LIST_ALL = 'telemetry:get_alarms:all_projects'
 QUERY = 'telemetry:query_alarm'
 CREATE = 'telemetry:create_alarm'
+CREATE_ALL = 'telemetry:create_alarm:all_projects'
 TEST = 'telemetry:test_alarm'
 CHANGE = 'telemetry:change_alarm'
 DELETE = 'telemetry:delete_alarm'
@@ -37,6 +38,9 @@ RULES = [
     _rule(QUERY, base.READER_OR_ADMIN, 'Find alarms by a complex query.',
           'POST', '/v2/query/alarms'),
     _rule(CREATE, base.MEMBER_OR_ADMIN, 'Create an alarm.',
+          'POST', '/v2/alarms'),
+    _rule(CREATE_ALL, base.ADMIN,
+          'Create an alarm on the events of all projects and of the cloud.',
           'POST', '/v2/alarms'),
     _rule(TEST, base.READER_OR_ADMIN, 'Try a rule with an event.', 'POST',
           '/v2/alarms/test'),

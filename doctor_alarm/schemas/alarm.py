@@ -8,6 +8,8 @@ from doctor_alarm.schemas import sentence
 
 STATES = ('ok', 'alarm', 'insufficient data')
 SEVERITIES = ('low', 'moderate', 'critical')
+#: Whose events a rule takes: those of the alarm's project, or all.
+SCOPES = ('project', 'cloud')
 OPERATORS = ('eq', 'ne', 'lt', 'le', 'gt', 'ge')
 VALUE_TYPES = ('', 'string', 'integer', 'float', 'boolean', 'datetime')
 
@@ -63,6 +65,7 @@ _EVENT_RULE = {
     'type': ['object', 'null'],
     'properties': {
         **_PATTERN,
+        'scope': {'enum': [*SCOPES, None]},
         'clear': {'type': ['object', 'null'], 'properties': _PATTERN,
                   'additionalProperties': False},
     },
@@ -101,6 +104,7 @@ SCHEMA = {
         'time_constraints': _TIME_CONSTRAINTS,
         'project_id': _ID,
         'user_id': _ID,
+        'resource_id': {'type': ['string', 'null'], 'maxLength': 255},
         'event_rule': _EVENT_RULE,
         **{'%s_rule' % name: {} for name in FOREIGN_TYPES},
         **{name: {} for name in READ_ONLY},

@@ -103,7 +103,10 @@ def serialize(alarm: alarm_obj.Alarm) -> dict[str, Any]:
         'description': alarm.description,
         'enabled': alarm.enabled,
         'type': alarm.type,
-        '%s_rule' % alarm.type: alarm.rule,
+        '%s_rule' % alarm.type: {
+            name: value for name, value in alarm.rule.items()
+            if name != 'resource_id'},
+        'resource_id': alarm.rule.get('resource_id'),
         **{name: [action.masked(url) for url in getattr(alarm, name)]
            for name in ACTIONS},
         'repeat_actions': alarm.repeat_actions,
@@ -159,6 +162,10 @@ def _rule(doc: Mapping[str, Any]) -> dict[str, Any]:
                 own + '.clear', clear,
                 'Value must have event_type or query, or be omitted.'))
         found['clear'] = _pattern(clear, own + '.clear')
+    if rule.get('scope') == match.CLOUD:
+        found['scope'] = match.CLOUD
+    if doc.get('resource_id'):
+        found['resource_id'] = doc['resource_id']
     match.compile_rule(found)
     return found
 

@@ -39,7 +39,7 @@ def run(doc: Any, project_id: str | None,
     event = _event(doc['event'], project_id, received)
     rule = match.compile_rule(alarm.rule)
     verdict = rule.verdict(event)
-    own = event.project_id == project_id
+    own = rule.concerns(project_id or '', event)
     in_time = constraint.permits(alarm.time_constraints, event.generated)
     return {
         'verdict': verdict if own and (

@@ -117,6 +117,22 @@ class FaultTest(Alarms, base.TestCase):
 
         self.assertEqual('up', self.nova.service(self.host)['state'])
 
+    def test_an_operator_hears_of_a_host(self):
+        self.given_the_service()
+        alarm = self.given_alarm(event_rule={
+            'scope': 'cloud', 'event_type': 'service.update', 'query': [
+                {'field': 'traits.host', 'op': 'eq', 'value': self.host},
+                {'field': 'traits.forced_down', 'op': 'eq', 'value': 'true',
+                 'type': 'boolean'}],
+            'clear': {'event_type': 'service.update', 'query': [
+                {'field': 'traits.forced_down', 'op': 'eq',
+                 'value': 'false', 'type': 'boolean'}]}})
+
+        self.force_down(self.host)
+        self.expect(alarm, 'alarm')
+        self.nova.repair(self.host)
+        self.expect(alarm, 'alarm', 'ok')
+
     def _unversioned(self, server_id):
         """The changes of state that the unversioned updates tell."""
         return [

@@ -168,8 +168,36 @@ def share_a_key(project_id, rule, fired):
 class TestKeys(base.TestCase):
 
     def test_event_that_nobody_owns_concerns_no_project(self):
-        self.assertEqual(frozenset(), match.keys_of_event(
-            an_event(project_id=None, host='h1')))
+        fired = an_event(project_id=None, host='h1')
+        rule = a_rule(('traits.host', 'eq', 'h1'))
+        self.assertFalse(share_a_key('p1', rule, fired))
+        self.assertFalse(match.compile_rule(rule).concerns('p1', fired))
+
+    def test_events_of_the_cloud(self):
+        rule = {**a_rule(('traits.host', 'eq', 'h1')), 'scope': 'cloud'}
+        compiled = match.compile_rule(rule)
+        for owner in (None, 'p1', 'p2'):
+            fired = an_event(project_id=owner, host='h1')
+            self.assertTrue(share_a_key('p1', rule, fired), owner)
+            self.assertTrue(compiled.concerns('p1', fired), owner)
+            # Many of them are told apart by what must be equal.
+            self.assertFalse(share_a_key(
+                'p1', rule, an_event(project_id=owner, host='h2')), owner)
+
+    def test_an_alarm_of_a_resource(self):
+        rule = {**a_rule(('traits.state', 'eq', 'error'), clear=a_rule(
+            ('traits.state', 'eq', 'active'))), 'resource_id': 'vm1'}
+        compiled = match.compile_rule(rule)
+        for traits, verdict in (
+                ({'instance_id': 'vm1', 'state': 'error'}, match.RAISE),
+                ({'host': 'vm1', 'state': 'active'}, match.CLEAR),
+                ({'instance_id': 'vm2', 'state': 'error'}, None),
+                ({'instance_id': 'vm2', 'state': 'active'}, None),
+                ({'state': 'error'}, None)):
+            fired = an_event(**traits)
+            self.assertEqual(verdict, compiled.verdict(fired), traits)
+            self.assertEqual(
+                verdict is not None, share_a_key('p1', rule, fired), traits)
 
     def test_keys_of_another_project_differ(self):
         rule = a_rule(('traits.host', 'eq', 'h1'))
@@ -219,11 +247,15 @@ class TestKeys(base.TestCase):
         ['a.b', 'a.*', '*', 'a.?', 'a', '[a].b', 'a.b.c'])
 
     @given(types, queries, queries, st.dictionaries(names, values),
-           st.sampled_from(['a.b', 'a.b.c', 'x']))
+           st.sampled_from(['a.b', 'a.b.c', 'x']),
+           st.sampled_from([None, 'project', 'cloud']),
+           st.sampled_from([None, 'a', '1']))
     def test_a_match_implies_a_common_key(
-            self, event_type, query, clear, traits, fired_type):
+            self, event_type, query, clear, traits, fired_type, scope,
+            resource_id):
         rule = a_rule(*query, event_type=event_type, clear={
             'event_type': event_type, 'query': a_rule(*clear)['query']})
+        rule.update(scope=scope, resource_id=resource_id)
         try:
             compiled = match.compile_rule(rule)
         except exception.InvalidRule:

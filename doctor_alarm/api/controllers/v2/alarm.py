@@ -83,6 +83,7 @@ class Alarms(base.Resource):
         owner = ownership.of_new(self.services, request, doc)
         new = form.parse(
             doc, project_id=owner.project_id, user_id=owner.user_id)
+        ownership.check_scope(self.services, request, new)
         ownership.check_actions(self.services, request, new)
         created = alarm_obj.create(
             self.services.db, form.complete(new, self.services.vault),
@@ -123,6 +124,7 @@ class Alarm(base.Resource):
         owner = ownership.of_changed(self.services, request, doc, present)
         new = form.parse(doc, project_id=owner.project_id,
                          user_id=owner.user_id)
+        ownership.check_scope(self.services, request, new)
         ownership.check_actions(self.services, request, new, present)
 
         unchanged = precondition.of(request)

@@ -274,6 +274,37 @@ class EngineTests(Setting):
         self.engine.process([an_event(), an_event(project_id=None)])
         self.assertEqual([], self.deliveries())
 
+    def test_an_alarm_of_the_cloud_is_told_of_all_projects_and_none(self):
+        rule = {**a_rule(None), 'scope': 'cloud'}
+        everything = self.an_alarm(rule, project_id='admin')
+        own = self.an_alarm(a_rule(None), project_id='admin')
+
+        self.engine.process([
+            an_event(vm, project_id=owner) for vm, owner in (
+                ('vm1', 'p1'), ('vm2', 'p2'), ('h1', None))])
+
+        self.assertEqual(
+            3, self.get(everything.id).active_count)
+        self.assertEqual(0, self.get(own.id).active_count)
+        self.assertEqual({'admin'}, {
+            row.project_id for row in self.all_of(models.delivery)})
+
+    def test_a_crowd_of_the_cloud_is_told_apart(self):
+        for number in range(alarm_key.CROWD + 5):
+            self.an_alarm({**a_rule('vm%d' % number), 'scope': 'cloud'})
+        with self.db.reader() as conn:
+            found, = candidate.of_events(conn, [an_event(
+                'vm%d' % (alarm_key.CROWD + 3), project_id=None)])
+        # Those that came before there were too many, and the one.
+        self.assertEqual(alarm_key.CROWD + 1, len(found))
+
+    def test_an_alarm_of_a_resource(self):
+        known = self.an_alarm({**a_rule(None), 'resource_id': 'vm1'})
+
+        self.engine.process([an_event('vm2'), an_event('vm1')])
+
+        self.assertEqual(1, self.get(known.id).active_count)
+
     def test_every_action_once(self):
         self.an_alarm(alarm_actions=[RECEIVER, CLEARED, RECEIVER])
         self.engine.process([an_event()])
