@@ -66,7 +66,8 @@ class OpenStackTest(CommandTestCase):
         first = self.create(
             'vm1 down', '--query', 'traits.instance_id=string::vm1',
             '--alarm-action', 'http://127.0.0.1:9/', '--severity', 'critical',
-            '--time-constraint', "name=always;start='0 0 * * *';duration=86400",
+            '--time-constraint',
+            "name=always;start='0 0 * * *';duration=86400",
             '--description', 'mine', '--repeat-actions', 'True',
             '--project-id', 'p1', '--user-id', 'u')
         self.assertEqual(
