@@ -146,6 +146,8 @@ class Connection(server.HTTPConnection):
         self._refused = self._waits = self._dropped = False
         self._since = 0.0
         self._used = 0.0
+        #: bytes that the server knows it holds
+        self.counted = 0
         owner.admit(self)
 
     @property
@@ -164,6 +166,11 @@ class Connection(server.HTTPConnection):
     def is_idle(self) -> bool:
         """Whether its client is waited for, and not about to be dropped."""
         return self._waits and not self._dropped
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held for it."""
+        return len(self.rfile.data)
 
     def receive(self) -> Found:
         """Take what has arrived, without waiting."""
@@ -234,6 +241,8 @@ class Connection(server.HTTPConnection):
 
     def close(self) -> None:
         """Close it; a client that is too slow is told so."""
+        if self.server.answers_yet(self):
+            return
         self.server.dismiss(self)
         if self._since and not self._refused:
             with contextlib.suppress(OSError):  # it does not read either

@@ -12,8 +12,8 @@ import re
 MAX_HEAD = 65536
 #: Bytes of the line before a chunk.
 MAX_LINE = 256
-#: Bytes on the wire for one of the body: more is chunks of a byte each.
-_OVERHEAD = 4
+#: Bytes on the wire for one of the body: more is crumbs.
+_OVERHEAD = 2
 
 _HEADERS = re.compile(
     rb'(?im)^(content-length|transfer-encoding|expect)[ \t]*:'

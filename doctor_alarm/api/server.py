@@ -20,6 +20,8 @@ LOG = logging.getLogger(__name__)
 
 #: Connections that wait for being accepted, in bursts of detectors.
 BACKLOG = 128
+#: How many of the largest bodies may be held while requests are incomplete.
+BODIES = 64
 
 
 class _Cheroot(wsgi.Server):
@@ -33,13 +35,15 @@ class _Cheroot(wsgi.Server):
         self.max_body_size = conf.api.max_body_size
         self.keep_alive_conn_limit = conf.api.max_connections
         self._most = conf.api.max_connections
-        # Oldest first.
-        self._open: dict[connection.Connection, None] = {}
+        self._budget = BODIES * conf.api.max_body_size
+        self._open: set[connection.Connection] = set()
+        self._held = 0
         self._lock = threading.Lock()
 
     def process_conn(self, conn: connection.Connection) -> None:
         """Give a complete request to a thread, wait for any other."""
         found = conn.receive()
+        self._weigh(conn)
         if found is connection.Found.REQUEST:
             super().process_conn(conn)
         elif found is connection.Found.NOTHING_YET:
@@ -50,17 +54,42 @@ class _Cheroot(wsgi.Server):
     def admit(self, conn: connection.Connection) -> None:
         """Have one more connection, if need be instead of an idle one."""
         with self._lock:
-            self._open[conn] = None
+            self._open.add(conn)
             if len(self._open) <= self._most:
                 return
-            idle = [c for c in self._open if c.is_idle and c is not conn]
+            idle = [c for c in self._open if c.is_idle]
         if idle:
             min(idle, key=lambda c: c.last_used).drop()
+
+    def _weigh(self, conn: connection.Connection) -> None:
+        """Drop the heaviest one where all together hold too much."""
+        with self._lock:
+            self._held += conn.size - conn.counted
+            conn.counted = conn.size
+            if self._held <= self._budget:
+                return
+            idle = [c for c in self._open if c.is_idle and c.counted]
+            if not idle:
+                return
+            heaviest = max(idle, key=lambda c: c.counted)
+            self._held -= heaviest.counted
+            heaviest.counted = 0
+        heaviest.drop()
+
+    def answers_yet(self, conn: connection.Connection) -> bool:
+        """Whether the server ends, but not before this request is answered."""
+        if (self.ready or not conn.is_idle
+                or conn.receive() is not connection.Found.REQUEST):
+            return False
+        super().process_conn(conn)
+        return True
 
     def dismiss(self, conn: connection.Connection) -> None:
         """Have one connection less."""
         with self._lock:
-            self._open.pop(conn, None)
+            self._open.discard(conn)
+            self._held -= conn.counted
+            conn.counted = 0
 
     def error_log(self, msg: str = '', level: int = logging.INFO,
                   traceback: bool = False) -> None:

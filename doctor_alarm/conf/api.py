@@ -49,8 +49,9 @@ Raise it where detectors post over very slow lines. No thread waits meanwhile.
 """),
     cfg.IntOpt('max_connections', default=1000, min=10, help="""
 Connections that one process holds. One more, and the one that has been silent
-or incomplete for longest is closed. Each may hold max_body_size of memory
-until its request is complete, and needs a file descriptor.
+or incomplete for longest is closed. Each needs a file descriptor. Raise it
+where more detectors keep their connections. What all incomplete requests hold
+together is bounded by 64 times max_body_size.
 """),
     cfg.IntOpt('max_limit', default=10000, min=1, help="""
 Most items in the answer to a list. A longer list is cut, and the header Link

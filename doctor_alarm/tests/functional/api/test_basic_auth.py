@@ -4,8 +4,12 @@
 import base64
 import os
 
+from aodhclient import exceptions as aodh_exc
+from aodhclient.v2 import client as aodh
 import bcrypt
 import fixtures
+from keystoneauth1 import http_basic
+from keystoneauth1 import session
 
 from doctor_alarm.api import app
 from doctor_alarm.api import basic_auth
@@ -76,6 +80,19 @@ class BasicAuthTest(served.ServedTestCase):
         self.assertEqual(404, self.call('get', where, 'bob', 'b').status_code)
         self.assertEqual(403, self.call(
             'get', '/v2/alarms', 'zabbix', UMLAUT).status_code)
+
+    def test_the_client_library(self):
+        def client(name, password):
+            return aodh.Client(session=session.Session(
+                auth=http_basic.HTTPBasicAuth(
+                    endpoint=self.url, username=name, password=password)))
+
+        made = client('alice', 'secret:1').alarm.create(dict(ALARM))
+
+        self.assertEqual([made], client('alice', 'secret:1').alarm.list())
+        self.assertEqual([], client('bob', 'b').alarm.list())
+        self.assertRaises(
+            aodh_exc.Unauthorized, client('bob', 'x').alarm.list)
 
     def test_an_event_of_a_monitor(self):
         answer = self.call('post', '/v1/events', 'zabbix', UMLAUT, json=EVENT)

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 
+from doctor_alarm.api import server
 from doctor_alarm.tests.functional.api import served
 from doctor_alarm.tests.unit.api import base as api_base
 
@@ -15,6 +16,19 @@ HEADERS = (b'POST /v1/events HTTP/1.1\r\nHost: a\r\n'
            b'X-Project-Id: p1\r\nX-Roles: member\r\n')
 LENGTH = b'Content-Length: %d\r\n\r\n' % len(EVENT)
 CHUNKED = b'Transfer-Encoding: chunked\r\n\r\n'
+
+
+def is_closed(sock):
+    """Whether the server has closed a connection."""
+    sock.setblocking(False)
+    try:
+        while sock.recv(65536):
+            pass
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 class SlowTest(served.ServedTestCase):
@@ -99,22 +113,33 @@ class ManyTest(served.ServedTestCase):
         self.assertEqual(200, self.request('get', '/').status_code)
         idle = [self.connect() for _number in range(40)]
 
-        self.wait_until(lambda: self.is_closed(first))
+        self.wait_until(lambda: is_closed(first))
         self.assertEqual(200, self.request('get', '/').status_code)
         for sock in idle[5:]:
-            self.assertFalse(self.is_closed(sock))
+            self.assertFalse(is_closed(sock))
 
-    @staticmethod
-    def is_closed(sock):
-        sock.setblocking(False)
-        try:
-            while sock.recv(65536):
-                pass
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return True
+
+class MemoryTest(served.ServedTestCase):
+    """Many clients with most of a large body, and never the rest."""
+
+    options = {'threads': 2, 'client_timeout': 250, 'max_body_size': 2000}
+
+    def test_it_is_bounded(self):
+        begun = HEADERS + b'Content-Length: 2000\r\n\r\n' + b'x' * 1900
+        budget = server.BODIES * 2000
+        many = []
+        for _number in range(budget // len(begun) + 30):
+            sock = self.connect()
+            sock.sendall(begun)
+            many.append(sock)
+
+        self.wait_until(lambda: sum(map(is_closed, many)) >= 30)
+        self.assertEqual(202, self.request(
+            'post', '/v1/events', data=EVENT, headers={
+                **api_base.ALICE, 'Content-Type': 'application/json',
+            }).status_code)
+        # No more of them than need be.
+        self.assertLess(sum(map(is_closed, many)), 40)
 
 
 class ReaderTest(served.ServedTestCase):
@@ -222,3 +247,23 @@ class BodyTest(served.ServedTestCase):
                      b'X_Roles: admin\r\nConnection: close\r\n\r\n')
 
         self.assertEqual(403, self.answer(sock)[0])
+
+
+class EndTest(served.ServedTestCase):
+
+    def test_what_has_arrived_is_answered(self):
+        socks = [self.connect() for _number in range(3)]
+        for sock in socks:
+            sock.sendall(HEADERS)
+        self.request('get', '/')        # they have been accepted by now
+        # The selector looks no more, as if it were late.
+        self.server._cheroot._connections.stop()
+        for sock in socks[:2]:
+            sock.sendall(LENGTH + EVENT)
+
+        self.server.stop()
+
+        for sock in socks[:2]:
+            self.assertIn(b' 202 ', sock.recv(65536).split(b'\r\n')[0])
+        self.assertEqual(408, self.answer(socks[2])[0])
+        self.assertEqual(2, len(self.events.accepted))

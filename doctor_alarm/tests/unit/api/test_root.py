@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import io
 import json
 from unittest import mock
 
@@ -143,6 +144,20 @@ class RootTest(base.ApiTestCase):
         self.assertIn('2000 bytes',
                       answer.json['error_message']['faultstring'])
         limited.post_json('/v2/alarms', self.alarm(), headers=base.ALICE)
+
+    def test_large_bodies_in_chunks(self):
+        # As WSGI servers hand them over: without a length, to their end.
+        self.conf.set_override('max_body_size', 2000, group='api')
+        limited = app.build_app(self.conf, self.db, self.events)
+        for size, status in [(2001, 413), (10 ** 7, 413), (2000, 400)]:
+            request = webob.Request.blank(
+                '/v2/alarms', method='POST', headers=base.ALICE)
+            request.environ.update({
+                'wsgi.input': io.BytesIO(b'x' * size),
+                'wsgi.input_terminated': True})
+            request.environ.pop('CONTENT_LENGTH', None)
+            answer = request.get_response(limited)
+            self.assertEqual(status, answer.status_int, size)
 
     def test_an_error_of_ours_tells_nothing(self):
         with mock.patch.object(alarm, 'get', side_effect=KeyError('secret')):
