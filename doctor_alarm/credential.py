@@ -8,6 +8,7 @@ the receiver, or to compare, needs a key.
 from __future__ import annotations
 
 from collections.abc import Iterable
+import contextlib
 import functools
 import logging
 import os
@@ -49,19 +50,14 @@ class Vault:
             self._seen = _stamp(path)
             self._ring = _Ring(read(path))
 
-    def seal(self, url: str, known: Iterable[str] = ()) -> str:
+    def seal(self, url: str) -> str:
         """Return an action as it is stored.
 
-        :param known: as the same alarm has them: one of the same URL stays
         :raises NoKey: it carries credentials, and there is no key
         """
         if action.is_sealed(url) or not action.has_credentials(url):
             return url
         shown = action.masked(url)
-        for stored in known:
-            if (action.is_sealed(stored) and action.masked(stored) == shown
-                    and self._holds(stored, url)):
-                return stored
         ring = self._keys()
         if ring is None:
             raise exception.NoKey(action=shown)
@@ -80,6 +76,14 @@ class Vault:
             raise exception.Sealed(_NO_KEYS)
         return ring.decrypt(_token(stored))
 
+    def opened(self, stored: Iterable[str]) -> dict[str, str]:
+        """Return sealed actions by their URLs, if there is a key for them."""
+        found = {}
+        for one in filter(action.is_sealed, stored):
+            with contextlib.suppress(exception.Sealed):
+                found[self.open(one)] = one
+        return found
+
     def renewed(self, stored: str) -> str:
         """Return a stored action as the first key has it.
 
@@ -94,25 +98,14 @@ class Vault:
         return action.SEPARATOR.join(
             (action.identity(stored), ring.renewed(_token(stored))))
 
-    def _holds(self, stored: str, url: str) -> bool:
-        try:
-            return secrets.compare_digest(
-                self.open(stored).encode(), url.encode())
-        except exception.Sealed:
-            return False
-
     def _keys(self) -> _Ring | None:
         if self._path is not None:
-            try:
-                seen = _stamp(self._path)
-                if seen != self._seen:
-                    self._read_again(self._path, seen)
-            except exception.ConfigurationError as exc:
-                # It may be in the middle of a change.
-                LOG.debug('The keys stay as they were: %s', exc)
+            seen = _stamp(self._path)
+            if seen != self._seen:
+                self._read_again(self._path, seen)
         return self._ring
 
-    def _read_again(self, path: str, seen: tuple[int, ...]) -> None:
+    def _read_again(self, path: str, seen: tuple[int, ...] | None) -> None:
         with self._lock:
             if seen == self._seen:
                 return
@@ -120,6 +113,7 @@ class Vault:
             try:
                 self._ring = _Ring(read(path))
             except exception.ConfigurationError as exc:
+                # It may be in the middle of a change.
                 LOG.error('The keys stay as they were: %s', exc)
                 return
         LOG.info('The keys of %s were read again', path)
@@ -217,11 +211,12 @@ def _error(path: str, reason: str) -> exception.ConfigurationError:
         where='[credential] key_file %s' % path, reason=reason)
 
 
-def _stamp(path: str) -> tuple[int, ...]:
+def _stamp(path: str) -> tuple[int, ...] | None:
+    """Return what tells one content of a file from another."""
     try:
         found = os.stat(path)
-    except OSError as exc:
-        raise _error(path, exc.strerror or str(exc)) from None
+    except OSError:
+        return None
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 

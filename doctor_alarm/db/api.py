@@ -237,7 +237,7 @@ def _create_engine(conf: cfg.ConfigOpts, patient: bool) -> sa.Engine:
         folder = os.path.dirname(os.path.abspath(str(url.database)))
         try:
             os.makedirs(folder, mode=0o750, exist_ok=True)
-            # It holds action URLs with their credentials.
+            # It holds what projects keep from each other.
             os.close(os.open(str(url.database), os.O_CREAT, 0o600))
         except OSError as exc:
             raise exception.ConfigurationError(
@@ -248,8 +248,8 @@ def _create_engine(conf: cfg.ConfigOpts, patient: bool) -> sa.Engine:
     facade = enginefacade.transaction_context()
     facade.configure(**options)
     engine: sa.Engine = facade.writer.get_engine()
-    # Parameters have action URLs and their credentials among them; without
-    # this every error of a statement quotes them.
+    # Parameters have what projects keep from each other; without this every
+    # error of a statement quotes them.
     engine.hide_parameters = True
     if backend == 'sqlite':
         sa_event.listen(engine, 'connect', _prepare_sqlite)

@@ -7,12 +7,14 @@ import dataclasses
 import json
 import logging
 import time
+import traceback
 from typing import Any
 import urllib.parse
 
 from oslo_config import cfg
 import sqlalchemy as sa
 
+from doctor_alarm import action as action_mod
 from doctor_alarm import credential
 from doctor_alarm import exception
 from doctor_alarm import metrics
@@ -25,6 +27,8 @@ LOG = logging.getLogger(__name__)
 
 #: Characters of a reason that are kept.
 REASON = 500
+#: Characters of a part of an action that no traceback shows.
+SECRET = 4
 #: Alarms that are named in the log because they can not be decrypted.
 SEALED = 1000
 
@@ -142,7 +146,7 @@ class Attempts:
             return base.Outcome.retry(
                 'no answer within %g s' % self._timeout, answered=False)
         except Exception as exc:
-            self._tell(waiting, delivery.action.scheme, exc)
+            self._tell(waiting, delivery.action, exc)
             return base.Outcome.retry(
                 'the notifier plugin failed: %s' % type(exc).__name__)
         if len(outcome.reason) > REASON or not outcome.reason.isprintable():
@@ -150,12 +154,14 @@ class Attempts:
                 outcome, reason=_one_line(outcome.reason))
         return outcome
 
-    def _tell(self, waiting: Waiting, scheme: str, exc: Exception) -> None:
+    def _tell(self, waiting: Waiting, action: urllib.parse.SplitResult,
+              exc: Exception) -> None:
         # With the traceback once: it may be so for every delivery.
+        scheme = action.scheme
         if (scheme, type(exc)) not in self._told:
             self._told.add((scheme, type(exc)))
-            LOG.error('Notifier plugin %s failed: %s', scheme, waiting,
-                      exc_info=True)
+            LOG.error('Notifier plugin %s failed: %s\n%s', scheme, waiting,
+                      _traceback(exc, action))
 
     def note(self, done: Done, decision: retry.Decision) -> None:
         """Count an attempt and its stages."""
@@ -181,6 +187,19 @@ def _delivery(row: sa.Row[Any], action: urllib.parse.SplitResult,
         attempts=row.attempts, created_at=row.created_at,
         notified_at=row.notified_at, transformed_at=row.transformed_at,
         evaluated_at=row.evaluated_at, replayed=bool(row.replayed_at))
+
+
+def _traceback(exc: Exception, action: urllib.parse.SplitResult) -> str:
+    """Return the traceback of an error, which may quote the action."""
+    text = ''.join(traceback.format_exception(exc))
+    userinfo = action.netloc.rpartition('@')[0]
+    secret = {userinfo, action.query, *userinfo.split(':'), *(
+        item.partition('=')[2] for item in action.query.split('&'))}
+    secret.update(map(urllib.parse.unquote, tuple(secret)))
+    for part in sorted(secret, key=len, reverse=True):
+        if len(part) >= SECRET:
+            text = text.replace(part, action_mod.MASK)
+    return text.rstrip()
 
 
 def _one_line(text: str) -> str:

@@ -7,6 +7,7 @@ meantime is done again. An evaluator waits for a short transaction at most.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from doctor_alarm import action
 from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
+from doctor_alarm.db import batch
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
 from doctor_alarm.db import update
@@ -115,16 +117,14 @@ class _Table:
     def _update(self, conn: sa.Connection,
                 changed: Iterable[Mapping[str, str]]) -> None:
         dialect = self._db.dialect
-        names = ('id', *self.columns)
         new = rows.table(dialect, {
-            name: 'id' if name == 'id' else 'text' for name in names})
-        conn.execute(
-            update.joined(
-                dialect, self.table, new, self.table.c.id == new.c.id,
-            ).values({self.table.c[name]: new.c[name]
-                      for name in self.columns}),
-            {'v': rows.values([row[name] for name in names]
-                              for row in changed)})
+            'id': 'id', **dict.fromkeys(self.columns, 'text')})
+        statement = update.joined(
+            dialect, self.table, new, self.table.c.id == new.c.id,
+        ).values({self.table.c[name]: new.c[name] for name in self.columns})
+        for part in _parts([[row['id'], *(row[name] for name in self.columns)]
+                            for row in changed]):
+            conn.execute(statement, {'v': rows.values(part)})
 
     def _renew(self, alarm_id: str, stored: str) -> str:
         try:
@@ -188,3 +188,17 @@ class _Lanes(_Table):
         """Return the action if it changes."""
         stored = self._renew(row['alarm_id'], row['action'])
         return {} if stored == row['action'] else {'action': stored}
+
+
+def _parts(many: Iterable[list[str]]) -> Iterator[list[list[str]]]:
+    """Divide rows into what fits into one statement each."""
+    part: list[list[str]] = []
+    size = 0
+    for row in many:
+        size += sum(map(len, row))
+        if part and size > batch.SIZE:
+            yield part
+            part, size = [], sum(map(len, row))
+        part.append(row)
+    if part:
+        yield part

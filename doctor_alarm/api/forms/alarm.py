@@ -79,7 +79,12 @@ def complete(alarm: alarm_obj.Alarm, vault: credential.Vault,
     :raises Invalid: one was copied from where its credentials are not shown
     :raises NoKey: its credentials can not be encrypted
     """
-    sealed = {url: url for url in known if action.is_sealed(url)}
+    sealed: dict[str, str] = {}
+    if known and any(
+            action.has_credentials(url) and not action.is_sealed(url)
+            for name in ACTIONS for url in getattr(alarm, name)):
+        # What is sent again stays what it is: a way of its own.
+        sealed = vault.opened(known)
     changed: dict[str, Any] = {}
     for name in ACTIONS:
         urls = getattr(alarm, name)
@@ -89,7 +94,7 @@ def complete(alarm: alarm_obj.Alarm, vault: credential.Vault,
                     name, url, 'The credentials in it are masked.'))
             if url not in sealed:
                 # Once for all lists: they are one way to one receiver.
-                sealed[url] = vault.seal(url, known)
+                sealed[url] = vault.seal(url)
         if any(sealed[url] != url for url in urls) or len(urls) > 1:
             changed[name] = list(dict.fromkeys(sealed[url] for url in urls))
     return dataclasses.replace(alarm, **changed) if changed else alarm

@@ -8,6 +8,7 @@ import sys
 import fixtures
 import kombu
 
+from doctor_alarm import credential
 from doctor_alarm import dead_letter
 from doctor_alarm import messaging
 from doctor_alarm.tests import base
@@ -61,11 +62,39 @@ class TestStart(base.TestCase):
                 arguments={'x-queue-type': 'quorum'})
         self.assertIn('alarm.all', self.refused('evaluator', url))
 
+    def test_without_the_file_of_passwords(self):
+        url = self.useFixture(
+            storage.Storage(self.useFixture(mariadb.Database()).url)).url
+        self.assertIn(
+            'http_basic_auth_user_file = /nowhere: No such file or directory',
+            self.refused('api', url, '[api]\nauth_mode = http_basic\n'
+                         '[oslo_middleware]\n'
+                         'http_basic_auth_user_file = /nowhere\n'))
+
     def test_options_that_contradict_each_other(self):
         url = self.useFixture(
             storage.Storage(self.useFixture(mariadb.Database()).url)).url
         self.assertIn('wakeup_lease', self.refused(
             'evaluator', url, '[evaluator]\nwakeup_lease = 5\n'))
+
+    def test_keys_that_can_not_be_used(self):
+        url = self.useFixture(
+            storage.Storage(self.useFixture(mariadb.Database()).url)).url
+        keys = self.path + '.keys'
+        extra = '[credential]\nkey_file = %s\n' % keys
+        options = '[api]\nauth_mode = noauth\nhost = 127.0.0.1\n'
+        for name in ('notifier', 'api'):
+            self.assertIn('No such file', self.refused(
+                name, url, extra + options))
+        for text, mode, words in (
+                (credential.new_key(), 0o644, 'everybody may read it'),
+                ('abc', 0o600, 'line 1 is not a key'), ('', 0o600, 'no key')):
+            with open(keys, 'w') as file:
+                file.write(text)
+            os.chmod(keys, mode)
+            line = self.refused('api', url, extra + options)
+            self.assertIn(words, line)
+            self.assertIn('[credential] key_file %s' % keys, line)
 
 
 class TestUrls(base.TestCase):

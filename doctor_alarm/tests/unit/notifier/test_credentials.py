@@ -85,6 +85,16 @@ class CredentialsTest(dispatching.DispatcherTests, base.TestCase):
         self.assertEqual([URL] * 2, self.called[1:])
         self.assertEqual([1, 2], self.plugin.of(lane))
 
+    def test_no_traceback_shows_them(self):
+        url = 'test://bob:hu%2Fsh@r2/x?token=hush2&x=hush3'
+        self.plugin.answers['r2'].append(ValueError(
+            'bob:hu%2Fsh, hu/sh and token=hush2&x=hush3 but hush3'))
+        self.a_dispatcher().wake(self.outbox.fire(self.sealed_lane(url)))
+        self.wait_idle()
+
+        self.assertIn('Traceback', self.log.output)
+        self.assertIn('***, *** and *** but ***', self.log.output)
+
     def test_what_is_damaged_hurts_only_itself(self):
         stored = self.vault.seal(URL)
         damaged = self.outbox.lane(stored[:-20] + 'A' * 20)

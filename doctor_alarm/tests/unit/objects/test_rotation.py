@@ -147,7 +147,8 @@ class RotationTests:
             self.fire(created, created.alarm_actions[0], times=1)
         self.new_key_first()
 
-        with mock.patch.object(rotation, 'CHUNK', 3):
+        with mock.patch.object(rotation, 'CHUNK', 3), mock.patch.object(
+                rotation.batch, 'SIZE', 500):
             self.assertEqual((7, 7), self.counts())
         self.new_key_alone()
         self.assertEqual([URL % n for n in range(7)], [
