@@ -81,10 +81,12 @@ class Batch:
 
     def _add(self, form: _Form, many: list[Mapping[str, Any]]) -> None:
         values = [tuple(row.values()) for row in many]
+        if not values:
+            return      # the first row had no room any more
         if self._dialect.name == 'sqlite':
             # It is in this process, and has a limit of parameters.
             self._conn.exec_driver_sql(_text(form, 1), values)
-        elif values:
+        else:
             self._statements.append((
                 _text(form, len(values)),
                 tuple(itertools.chain.from_iterable(values))))

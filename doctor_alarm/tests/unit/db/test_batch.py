@@ -76,6 +76,19 @@ class TestBatch(base.TestCase):
         asked = self.insert(maria(), [an_event(1, 2 * batch.SIZE)])
         self.assertEqual(2, len(asked))
 
+    def test_no_room_for_the_first_row(self):
+        """What was added before is executed, and nothing empty after it."""
+        db = self.useFixture(storage.Storage()).db
+        with db.writer() as conn:
+            out = batch.Batch(conn)
+            for number in range(3):
+                out.insert(models.event, [an_event(number, batch.SIZE // 2)],
+                           same={'created_at': 7})
+            out.run()
+            self.assertEqual(3, conn.execute(
+                sa.select(sa.func.count()).select_from(models.event)
+            ).scalar_one())
+
     def test_only_our_own_words_become_text(self):
         out = batch.Batch(maria())
         self.assertRaises(
