@@ -45,13 +45,23 @@ def tune(engine: sa.Engine, idle: float = IDLE) -> None:
         if not (clean or state.transaction_was_reset):
             dbapi_connection.rollback()
 
-    def begin(conn: sa.Connection) -> None:
-        conn.info.pop(_CLEAN, None)
-
-    def commit(conn: sa.Connection) -> None:
-        # One that fails is followed by a rollback, or by a disconnection.
-        conn.info[_CLEAN] = True
-
     for name, listener in (('checkout', check), ('reset', reset),
-                           ('begin', begin), ('commit', commit)):
+                           ('begin', _begin), ('commit', _commit),
+                           ('handle_error', _fail)):
         sa_event.listen(engine, name, listener)
+
+
+def _begin(conn: sa.Connection) -> None:
+    conn.info.pop(_CLEAN, None)
+
+
+def _commit(conn: sa.Connection) -> None:
+    # It comes before the database is asked.
+    conn.info[_CLEAN] = True
+
+
+def _fail(context: sa.ExceptionContext) -> None:
+    # SQLAlchemy does not roll back after a COMMIT that failed.
+    conn = context.connection
+    if conn is not None and not (conn.closed or conn.invalidated):
+        conn.info.pop(_CLEAN, None)
