@@ -46,9 +46,10 @@ def permits(constraints: Iterable[Mapping[str, Any]],
     :param moment: aware
     """
     constraints = tuple(constraints)
+    # As a number: a duration may be longer than any span of dates.
     return not constraints or any(
-        moment - _last_start(item['start'], item['timezone'], moment)
-        <= datetime.timedelta(seconds=item['duration'])
+        (moment - _last_start(item['start'], item['timezone'], moment)
+         ).total_seconds() <= item['duration']
         for item in constraints)
 
 

@@ -253,7 +253,8 @@ def in_time(constraints: str, moment: datetime.datetime) -> bool:
         return True
     try:
         return constraint.permits(_constraints(constraints), moment)
-    except (ValueError, TypeError, KeyError, OSError) as exc:
+    except (ValueError, TypeError, LookupError, AttributeError,
+            ArithmeticError, OSError) as exc:
         raise exception.InvalidRule(
             reason='time constraints: %s' % exc) from exc
 

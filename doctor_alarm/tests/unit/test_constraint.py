@@ -73,6 +73,11 @@ class PermitsTest(base.TestCase):
                        OFFICE, {'start': '0 0 * * sat', 'duration': 86399,
                                 'timezone': ''}])
 
+    def test_longer_than_any_date(self):
+        for duration in (10 ** 14, 10 ** 400):
+            self.check(('2026-11-20T03:00:00', True),
+                       constraints=[{**OFFICE, 'duration': duration}])
+
     def test_seconds(self):
         self.check(('2026-11-20T12:00:30', True),
                    ('2026-11-20T12:00:35', True),

@@ -211,13 +211,16 @@ class EngineTests(Setting):
         self.assertEqual('ok', self.get(outside.id).state)
 
     def test_broken_time_constraints_hurt_their_own_alarm_only(self):
-        broken = self.an_alarm(time_constraints=[{'start': 'never'}])
+        broken = [self.an_alarm(time_constraints=[{
+            'start': start, 'timezone': '', 'duration': duration}])
+            for start, duration in (
+                ('never', 1), (5, 1), ('* * * * *', None))]
         good = self.an_alarm()
 
         self.engine.process([an_event()])
 
-        self.assertEqual(['insufficient data', 'alarm'], [
-            self.get(known.id).state for known in (broken, good)])
+        self.assertEqual(['insufficient data'] * len(broken) + ['alarm'], [
+            self.get(known.id).state for known in (*broken, good)])
 
     def test_odd_texts_are_stored(self):
         self.an_alarm(a_rule(vm=None))
