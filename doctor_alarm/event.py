@@ -62,6 +62,9 @@ class Event:
     ``publisher_id`` tells whose clock ``generated`` is.
     ``transformed_at``: microseconds since the epoch, UTC; when the service
     made the event out of what it received.
+    ``trusted``: who told of it may speak of what is not its own. What a mere
+    member of a project posted concerns the alarms of that project alone, also
+    where others have alarms on the events of all projects.
     """
 
     message_id: str
@@ -72,6 +75,7 @@ class Event:
     publisher_id: str = ''
     raw: Mapping[str, Any] | None = None
     transformed_at: int = 0
+    trusted: bool = True
 
     @property
     def resource_id(self) -> str:
@@ -114,6 +118,8 @@ class Event:
         doc['project_id'] = self.project_id
         doc['publisher_id'] = self.publisher_id
         doc['transformed_at'] = self.transformed_at
+        if not self.trusted:
+            doc['trusted'] = False
         return doc
 
     @classmethod
@@ -128,7 +134,7 @@ class Event:
         if not isinstance(doc, Mapping):
             raise exception.InvalidEvent(reason='an event is an object')
         traits = _traits_in(doc.get('traits', []))
-        return build(
+        found = build(
             message_id=doc.get('message_id'),
             event_type=doc.get('event_type'),
             generated=doc.get('generated'), traits=traits,
@@ -137,6 +143,9 @@ class Event:
             raw=doc.get('raw') or None,
             transformed_at=doc.get('transformed_at') or 0,
             received=received, clean=clean)
+        if doc.get('trusted', True) is True:
+            return found
+        return dataclasses.replace(found, trusted=False)
 
 
 def build(*, message_id: Any, event_type: Any, generated: Any,

@@ -227,8 +227,12 @@ class Rule:
     cloud: bool = False
 
     def concerns(self, project_id: str, event: event_mod.Event) -> bool:
-        """Whether the event is any business of an alarm of a project."""
-        return self.cloud or project_id == event.project_id
+        """Whether the event is any business of an alarm of a project.
+
+        What a tenant made up is the business of that tenant alone.
+        """
+        return project_id == event.project_id or (
+            self.cloud and event.trusted)
 
     def verdict(self, event: event_mod.Event) -> str | None:
         """Return ``RAISE``, ``CLEAR`` or ``None``."""

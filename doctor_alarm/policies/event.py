@@ -19,6 +19,7 @@ RULES = [
     policy.DocumentedRuleDefault(
         name=CREATE_ANY_OWNER, check_str=base.MONITOR_OR_ADMIN,
         description='Post events that name another project, or none, as '
-                    'the owner of the resource.',
+                    'the owner of the resource, and that alarms on the '
+                    'events of all projects see.',
         scope_types=base.SCOPE, operations=_OPERATIONS),
 ]

@@ -66,6 +66,8 @@ def rows(own):
         ('POST', '/v2/alarms', 'for a project', {**ALARM, 'project_id': own}),
         ('POST', '/v2/alarms', 'that logs',
          {**ALARM, 'alarm_actions': ['log://']}),
+        ('POST', '/v2/alarms', 'on the events of all projects',
+         {**ALARM, 'event_rule': {**RULE, 'scope': 'cloud'}}),
         ('POST', '/v2/alarms/test', '', {'event_rule': RULE, 'event': EVENT}),
         ('GET', alarm, '', None),
         ('PUT', alarm, '', ALARM),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import dataclasses
 import datetime
 import json
 
@@ -138,3 +139,27 @@ class TestWire(base.TestCase):
         except exception.InvalidEvent:
             return
         self.assertIsInstance(doc, dict)
+
+
+class TestTrust(base.TestCase):
+    """What a tenant posted stays that, over every hop and replay."""
+
+    def over_the_wire(self, found):
+        doc = json.loads(json.dumps(found.to_wire()))
+        return event.Event.from_wire(doc, received=NOW)
+
+    def test_it_is_kept(self):
+        told = dataclasses.replace(build(), trusted=False)
+
+        self.assertEqual(told, self.over_the_wire(told))
+        self.assertEqual(build(), self.over_the_wire(build()))
+        self.assertFalse(self.over_the_wire(self.over_the_wire(
+            told)).trusted)
+
+    def test_others_do_not_know_of_it(self):
+        doc = build().to_wire()
+        self.assertNotIn('trusted', doc)
+
+        for nonsense in (0, None, 'true', [], 1):
+            self.assertFalse(event.Event.from_wire(
+                {**doc, 'trusted': nonsense}, received=NOW).trusted)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import dataclasses
 import datetime
 
 from hypothesis import given
@@ -172,6 +173,14 @@ class TestKeys(base.TestCase):
         rule = a_rule(('traits.host', 'eq', 'h1'))
         self.assertFalse(share_a_key('p1', rule, fired))
         self.assertFalse(match.compile_rule(rule).concerns('p1', fired))
+
+    def test_what_a_tenant_posted_is_no_event_of_the_cloud(self):
+        fired = dataclasses.replace(
+            an_event(project_id='p2'), trusted=False)
+        compiled = match.compile_rule({**a_rule(), 'scope': 'cloud'})
+
+        self.assertFalse(compiled.concerns('p1', fired))
+        self.assertTrue(compiled.concerns('p2', fired))
 
     def test_events_of_the_cloud(self):
         rule = {**a_rule(('traits.host', 'eq', 'h1')), 'scope': 'cloud'}

@@ -75,6 +75,12 @@ class EventTest(base.ApiTestCase):
                              self.post({}, who).project_id)
         self.assertEqual('p1', self.post({'project_id': 'p1'}).project_id)
 
+    def test_what_a_tenant_says_concerns_the_tenant(self):
+        for who in (base.ADMIN, base.MONITOR):
+            self.assertTrue(self.post({'hostname': 'h1'}, who).trusted)
+        for details in (None, {'project_id': 'p1'}, {'trusted': True}):
+            self.assertFalse(self.post(details).trusted)
+
     def test_nobody_else_names_another_owner(self):
         for details in ({'project_id': 'p2'}, {'tenant_id': 'p2'},
                         {'project_id': ''}):

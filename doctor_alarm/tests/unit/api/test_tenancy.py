@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tenant who wants to see, or to change, what belongs to another one."""
 
+import datetime
 import json
 import uuid
 
+from doctor_alarm.evaluator import engine
+from doctor_alarm import event
 from doctor_alarm.objects import alarm as alarm_obj
 from doctor_alarm.tests import matrix
 from doctor_alarm.tests.unit.api import base
@@ -236,7 +239,29 @@ class TenancyTest(base.ApiTestCase):
             'time': '2026-11-20', 'type': 'a',
             'details': {'project-id': VICTIM, 'owner': VICTIM}}}, EVE)
         self.assertEqual(
-            ['p2'], [event.project_id for event in self.events.accepted])
+            ['p2'], [item.project_id for item in self.events.accepted])
+
+    def test_a_fault_that_a_tenant_made_up(self):
+        operators = self.create(base.ADMIN, event_rule={
+            'scope': 'cloud', 'event_type': 'host.down', 'query': [
+                {'field': 'traits.host', 'op': 'eq', 'value': 'h1'}]})
+        where = '/v2/alarms/%s/state' % operators['alarm_id']
+        committing = engine.Engine(self.db, lambda hint: None, 15)
+        for who, state in ((EVE, 'insufficient data'),
+                           (base.MONITOR, 'alarm')):
+            now = datetime.datetime.now(datetime.timezone.utc)
+            self.call('post', '/v1/events', {'event': {
+                'time': now.isoformat(), 'type': 'host.down',
+                'details': {'hostname': 'h1'}}}, who)
+            committing.process([event.Event.from_wire(
+                self.events.accepted.pop().to_wire(), received=now)])
+            self.assertEqual(state, self.call('get', where, who=base.ADMIN))
+
+    def test_an_alarm_on_the_events_of_others(self):
+        rule = {**base.RULE, 'scope': 'cloud'}
+        for method, path in (('post', '/v2/alarms'),
+                             ('put', '/v2/alarms/' + self.own)):
+            self.fault(403, method, path, self.alarm(event_rule=rule), EVE)
 
     def test_a_trial_tells_nothing_of_others(self):
         found = self.call('post', '/v2/alarms/test', {
