@@ -12,6 +12,8 @@ import zoneinfo
 import croniter
 
 _UTC = datetime.UTC
+#: Fields of an expression without seconds.
+_MINUTES = 5
 #: Fields that croniter fills with a number of its choice.
 _DRAWN = ('r', 'h')
 
@@ -23,7 +25,7 @@ def complaint(start: str, zone: str) -> tuple[str, str] | None:
     :param zone: IANA name; empty: UTC
     """
     fields = start.split()
-    if len(fields) not in (5, 6):
+    if len(fields) not in (_MINUTES, _MINUTES + 1):
         return 'start', 'Value must be a cron expression of 5 or 6 fields.'
     if any(field.lower().startswith(_DRAWN) for field in fields):
         return 'start', 'Value must say when, not leave it to chance.'
@@ -61,9 +63,18 @@ def _zone(name: str) -> datetime.tzinfo:
 def _last_start(start: str, zone: str,
                 moment: datetime.datetime) -> datetime.datetime:
     """Return the last beginning of a span, up to and with a moment."""
-    # The span that begins in this very second has begun.
-    following = moment.replace(microsecond=0) + datetime.timedelta(seconds=1)
+    # What begins in this very second has begun, or in this minute where none
+    # but the first second is meant.
+    known = moment.second + 1 if len(start.split()) > _MINUTES else 60
+    return _start_before(start, zone, moment.replace(
+        second=0, microsecond=0) + datetime.timedelta(seconds=known))
+
+
+@functools.lru_cache(4096)
+def _start_before(start: str, zone: str,
+                  moment: datetime.datetime) -> datetime.datetime:
+    # Milliseconds that every event would wait for, without the cache.
     found: datetime.datetime = croniter.croniter(
-        start, following.astimezone(_zone(zone)),
+        start, moment.astimezone(_zone(zone)),
     ).get_prev(datetime.datetime)
     return found.astimezone(_UTC)

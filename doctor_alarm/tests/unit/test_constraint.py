@@ -73,6 +73,13 @@ class PermitsTest(base.TestCase):
                        OFFICE, {'start': '0 0 * * sat', 'duration': 86399,
                                 'timezone': ''}])
 
+    def test_events_of_one_minute_ask_for_it_once(self):
+        read = constraint._start_before.cache_info
+        before = read().misses
+        for second in range(60):
+            self.check(('2031-04-07T09:00:%02d.5' % second, True))
+        self.assertEqual(1, read().misses - before)
+
     def test_longer_than_any_date(self):
         for duration in (10 ** 14, 10 ** 400):
             self.check(('2026-11-20T03:00:00', True),
