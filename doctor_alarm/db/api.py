@@ -296,6 +296,11 @@ def _prepare_mysql(dbapi_connection: Any, _record: Any) -> None:
         'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED')
     cursor.execute("SET SESSION sql_mode = TRIM(LEADING ',' FROM"
                    " CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'))")
+    if len(cursor.mogrify('%s', ('\\',))) != len("'x'"):
+        # A proxy in between keeps it from the driver, which would go on to
+        # escape a quote so that it ends the text: SQL from anybody's text.
+        cursor.execute('SET SESSION sql_mode = REPLACE('
+                       "@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')")
     # On Galera, let a read see what another node committed before it.
     cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
     row = cursor.fetchone()
