@@ -10,12 +10,14 @@ demands to be equal then tells them apart (:attr:`Key.names`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import datetime
 import fnmatch
 import hashlib
+import itertools
 import operator
 import re
 from typing import Any
@@ -36,6 +38,8 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 TYPES = ('', 'string', 'integer', 'float', 'boolean', 'datetime')
 
 _TRAIT = 'traits.'
+#: Among the names of a key; no trait is called so.
+_RESOURCE = '\0'
 _WILDCARD = re.compile(r'[*?\[]')
 _ATTRIBUTES: dict[str, Callable[[event_mod.Event], Any]] = {
     'event_type': operator.attrgetter('event_type'),
@@ -52,7 +56,7 @@ class Key:
 
     ``plain``: 64-bit signed, from the resource, the type or the project.
     ``names``: traits that must have exactly the ``values`` as text besides,
-    an empty name is the event type.
+    an empty name is the event type, :data:`_RESOURCE` any identity.
     """
 
     plain: int
@@ -201,6 +205,8 @@ class Pattern:
             # keys for the sake of a few alarms. What is equal tells them
             # apart where they are many.
             plain = _CLOUD
+            if self.resource is not None:
+                equal[_RESOURCE] = self.resource
         elif self.resource is not None:
             plain = _key(project_id, 'resource', self.resource)
         elif pinned is not None:
@@ -303,19 +309,22 @@ def keys_of_event(event: event_mod.Event) -> frozenset[int]:
         + [_key(project, 'resource', value) for value in event.identities])
 
 
-def refined_key(plain: int, names: Sequence[str],
-                event: event_mod.Event) -> int | None:
-    """Return the key of alarms that demand these traits to be equal.
+def refined_keys(plain: int, names: Sequence[str],
+                 event: event_mod.Event) -> list[int]:
+    """Return the keys of alarms that demand these traits to be equal.
 
-    ``None``: the event lacks one of the traits.
+    None if the event lacks one of the traits, several if it has several
+    resource IDs and one of them is demanded.
     """
-    values = []
-    for name in names:
-        found = event.traits.get(name) if name else event.event_type
-        if found is None:
-            return None
-        values.append(_string(found))
-    return _refine(plain, names, values)
+    return [_refine(plain, names, values) for values in itertools.product(
+        *(_values(name, event) for name in names))]
+
+
+def _values(name: str, event: event_mod.Event) -> Collection[str]:
+    if name == _RESOURCE:
+        return event.identities
+    found = event.traits.get(name) if name else event.event_type
+    return () if found is None else (_string(found),)
 
 
 def resource_key(resource_id: str) -> int:

@@ -76,8 +76,8 @@ def refined(conn: sa.Connection, marked: Sequence[int],
                 sa.select(table.c.key, table.c.names).where(
                     table.c.key.in_(marked[start:start + IN_LIST]))):
             for event in events[plain]:
-                key = match.refined_key(plain, json.loads(names), event)
-                if key is not None:
+                for key in match.refined_keys(
+                        plain, json.loads(names), event):
                     found.setdefault(key, []).append(event)
     return found
 

@@ -105,6 +105,6 @@ class TestEvent(base.TestCase):
             # What hits is found.
             plain = match.keys_of_event(event)
             self.assertTrue(any(
-                key.plain in plain and key.refined == match.refined_key(
+                key.plain in plain and key.refined in match.refined_keys(
                     key.plain, key.names, event)
                 for key in match.keys_of_alarm(event.project_id, rule)))

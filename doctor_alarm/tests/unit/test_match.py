@@ -161,7 +161,7 @@ def share_a_key(project_id, rule, fired):
     """Whether an event finds an alarm, by the plain key or the refined."""
     plain = match.keys_of_event(fired)
     return any(
-        key.plain in plain and key.refined == match.refined_key(
+        key.plain in plain and key.refined in match.refined_keys(
             key.plain, key.names, fired)
         for key in match.keys_of_alarm(project_id, rule))
 
@@ -183,15 +183,17 @@ class TestKeys(base.TestCase):
         self.assertTrue(compiled.concerns('p2', fired))
 
     def test_events_of_the_cloud(self):
-        rule = {**a_rule(('traits.host', 'eq', 'h1')), 'scope': 'cloud'}
-        compiled = match.compile_rule(rule)
-        for owner in (None, 'p1', 'p2'):
-            fired = an_event(project_id=owner, host='h1')
-            self.assertTrue(share_a_key('p1', rule, fired), owner)
-            self.assertTrue(compiled.concerns('p1', fired), owner)
-            # Many of them are told apart by what must be equal.
-            self.assertFalse(share_a_key(
-                'p1', rule, an_event(project_id=owner, host='h2')), owner)
+        for rule in (a_rule(('traits.host', 'eq', 'h1')),
+                     {**a_rule(), 'resource_id': 'h1'}):
+            rule = {**rule, 'scope': 'cloud'}
+            compiled = match.compile_rule(rule)
+            for owner in (None, 'p1', 'p2'):
+                fired = an_event(project_id=owner, host='h1', port_id='x')
+                self.assertTrue(share_a_key('p1', rule, fired), owner)
+                self.assertTrue(compiled.concerns('p1', fired), owner)
+                # Many of them are told apart by what must be equal.
+                self.assertFalse(share_a_key('p1', rule, an_event(
+                    project_id=owner, host='h2', port_id='x')), owner)
 
     def test_an_alarm_of_a_resource(self):
         rule = {**a_rule(('traits.state', 'eq', 'error'), clear=a_rule(

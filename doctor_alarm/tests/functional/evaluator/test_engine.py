@@ -293,13 +293,17 @@ class EngineTests(Setting):
             row.project_id for row in self.all_of(models.delivery)})
 
     def test_a_crowd_of_the_cloud_is_told_apart(self):
-        for number in range(alarm_key.CROWD + 5):
-            self.an_alarm({**a_rule('vm%d' % number), 'scope': 'cloud'})
+        vms = ['vm%d' % number for number in range(alarm_key.CROWD + 5)]
+        for vm in vms:
+            self.an_alarm({**a_rule(vm), 'scope': 'cloud'})
+        for vm in vms:
+            self.an_alarm({
+                **a_rule(None), 'scope': 'cloud', 'resource_id': vm})
         with self.db.reader() as conn:
-            found, = candidate.of_events(conn, [an_event(
-                'vm%d' % (alarm_key.CROWD + 3), project_id=None)])
-        # Those that came before there were too many, and the one.
-        self.assertEqual(alarm_key.CROWD + 1, len(found))
+            found, = candidate.of_events(conn, [
+                an_event(vms[-2], project_id=None)])
+        # Those that came before there were too many, and these two.
+        self.assertEqual(alarm_key.CROWD + 2, len(found))
 
     def test_an_alarm_of_a_resource(self):
         known = self.an_alarm({**a_rule(None), 'resource_id': 'vm1'})
