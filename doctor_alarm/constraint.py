@@ -14,6 +14,8 @@ import croniter
 _UTC = datetime.UTC
 #: Fields of an expression without seconds.
 _MINUTES = 5
+#: Years that two starts are apart at most: leap days, over 2100.
+_YEARS = 9
 #: Fields that croniter fills with a number of its choice.
 _DRAWN = ('r', 'h')
 
@@ -76,5 +78,6 @@ def _start_before(start: str, zone: str,
     # Milliseconds that every event would wait for, without the cache.
     found: datetime.datetime = croniter.croniter(
         start, moment.astimezone(_zone(zone)),
+        max_years_between_matches=_YEARS,
     ).get_prev(datetime.datetime)
     return found.astimezone(_UTC)

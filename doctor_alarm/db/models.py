@@ -195,6 +195,7 @@ delivery = sa.Table(
     sa.Column('replayed_at', sa.BigInteger(), nullable=True),
     sa.UniqueConstraint('lane_id', 'sequence'),
     sa.Index(None, 'alarm_id', 'created_at'),
+    sa.Index(None, 'project_id', 'created_at'),
     sa.Index(None, 'created_at'),
     **_TABLE)
 

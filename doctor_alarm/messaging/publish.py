@@ -19,8 +19,11 @@ from doctor_alarm import exception
 from doctor_alarm.messaging import transport as bus
 
 
-#: Sends with a deadline that are under way at once.
-CROWD = 16
+#: Sends with a deadline that are under way at once: half the threads of the
+#: API by default, so that a broker which hangs leaves it the others.
+CROWD = 8
+#: Seconds that a send with a deadline waits for its turn.
+TURN = 1.0
 
 
 class Publisher:
@@ -89,8 +92,8 @@ class _Bounded:
     def run(self, work: Callable[[], object]) -> None:
         """Run some work; raises what it raises, or that it is late."""
         until = time.monotonic() + self._seconds
-        if not self._places.acquire(timeout=self._seconds):
-            raise self._late()
+        if not self._places.acquire(timeout=min(TURN, self._seconds)):
+            raise TimeoutError('%d others wait for it' % CROWD)
         results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, args=(work, results),
                          name='publish', daemon=True).start()

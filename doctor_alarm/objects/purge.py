@@ -45,11 +45,15 @@ def _repeat(db: db_api.Database, step: _Step, before: int) -> int:
 
 
 def _delete(conn: sa.Connection, column: sa.Column[str],
-            wanted: sa.Select[tuple[str]]) -> int:
-    """Delete the rows that a query names, a chunk of them."""
+            wanted: sa.Select[tuple[str]],
+            *still: sa.ColumnElement[bool]) -> int:
+    """Delete the rows that a query names, a chunk of them.
+
+    :param still: what must hold when they are deleted, too
+    """
     ids = list(conn.execute(wanted.limit(CHUNK)).scalars())
     if ids:
-        conn.execute(sa.delete(column.table).where(column.in_(ids)))
+        conn.execute(sa.delete(column.table).where(column.in_(ids), *still))
     return len(ids)
 
 
@@ -61,8 +65,10 @@ def _changes(conn: sa.Connection, before: int) -> int:
 
 def _deliveries(conn: sa.Connection, before: int) -> int:
     delivery = models.delivery.c
+    # Somebody may ask for one of them again at this moment.
+    ended = delivery.status != outbox.PENDING
     return _delete(conn, delivery.id, sa.select(delivery.id).where(
-        delivery.created_at < before, delivery.status != outbox.PENDING))
+        delivery.created_at < before, ended), ended)
 
 
 def _events(conn: sa.Connection, before: int) -> int:

@@ -16,6 +16,8 @@ import sqlalchemy as sa
 #: characters: each multiplies the cost.
 MAX_WAYS = 20
 MAX_WILD = 8
+#: Characters of a pattern: databases refuse very long ones.
+MAX_LENGTH = 1024
 
 _ESCAPE = '!'
 _TOKENS = re.compile(r'\\(?P<literal>\W)|(?P<wild>\.[*+]?)|(?P<or>\|)|'
@@ -32,6 +34,8 @@ def matches(column: sa.ColumnElement[Any],
 
     :raises ValueError: with what the value must be
     """
+    if len(pattern) > MAX_LENGTH:
+        raise ValueError('a pattern of at most %d characters' % MAX_LENGTH)
     ways: list[_Way] = [[]]
     for token in _TOKENS.finditer(pattern):
         if token['or']:

@@ -73,14 +73,16 @@ _EVENT_RULE = {
 }
 _TIME_CONSTRAINTS = {
     'type': ['array', 'null'],
-    'maxItems': 100,
+    # Each may cost milliseconds, once a minute.
+    'maxItems': 10,
     'items': {
         'type': 'object',
         'properties': {
             'name': _TEXT_255,
             'description': {'type': ['string', 'null']},
             'start': {'type': 'string', 'minLength': 1, 'maxLength': 255},
-            'duration': {'type': ['integer', 'string'], 'minimum': 0},
+            'duration': {'type': ['integer', 'string'], 'minimum': 0,
+                         'maxLength': 18},
             'timezone': {'type': ['string', 'null']},
         },
         'required': ['name', 'start', 'duration'],

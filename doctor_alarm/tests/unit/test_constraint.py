@@ -109,6 +109,7 @@ class CheckTest(base.TestCase):
                 ('61 * * * *', '', 'not a cron expression'),
                 ('*/0 * * * *', '', 'not a cron expression'),
                 ('0 0 30 2 *', '', 'not a cron expression'),
+                ('0 0 29 2 sun#5', '', 'not a cron expression'),
                 ('a b c d e', '', 'not a cron expression'),
                 ('R R * * *', '', 'chance'), ('H H * * *', '', 'chance'),
                 ('0 8 * * *', 'Mars/Olympus', 'Timezone Mars/Olympus'),

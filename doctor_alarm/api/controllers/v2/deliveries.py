@@ -10,6 +10,7 @@ from doctor_alarm.api.controllers import base
 from doctor_alarm.api.forms import delivery as form
 from doctor_alarm.api import ownership
 from doctor_alarm.api import params
+from doctor_alarm import event
 from doctor_alarm import exception
 from doctor_alarm.objects import delivery as delivery_obj
 from doctor_alarm.objects import delivery_list
@@ -48,7 +49,8 @@ class Deliveries(base.Resource):
             if name not in _SCOPE:
                 raise exception.Invalid('q.field must be one of %s, not %.80s'
                                         % (', '.join(_SCOPE), name))
-        return ownership.list_scope(self.services, request, asked)
+        scope = ownership.list_scope(self.services, request, asked)
+        return scope and event.plain_text(scope)
 
 
 class Delivery(base.Resource):

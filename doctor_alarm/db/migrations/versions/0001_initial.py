@@ -215,6 +215,8 @@ def _create_delivery():
         **_TABLE)
     op.create_index('ix_delivery_alarm_id_created_at', 'delivery',
                     ['alarm_id', 'created_at'])
+    op.create_index('ix_delivery_project_id_created_at', 'delivery',
+                    ['project_id', 'created_at'])
     op.create_index('ix_delivery_created_at', 'delivery', ['created_at'])
 
 
