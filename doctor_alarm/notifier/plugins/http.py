@@ -29,6 +29,7 @@ from doctor_alarm import exception
 from doctor_alarm import guard
 from doctor_alarm.notifier import base
 from doctor_alarm.notifier import body
+from doctor_alarm.notifier.plugins import post
 
 LOG = logging.getLogger(__name__)
 
@@ -50,6 +51,10 @@ DRAINS = 100
 OTHER_FILES = 200
 MASK = '***'
 
+_HEADERS: tuple[tuple[str, str], ...] = (
+    ('User-Agent', 'doctor-alarm'), ('Accept', '*/*'),
+    ('Accept-Encoding', 'identity'), ('Content-Type', 'application/json'))
+
 #: Errors of a connection that was there.
 _BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError,
            aiohttp.ClientConnectionResetError)
@@ -61,7 +66,7 @@ class HttpNotifier(base.Notifier):
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         super().__init__(conf)
         self._guard = guard.make(conf)
-        self._session: aiohttp.ClientSession | None = None
+        self._client: post.Client | None = None
         self._resolver: resolver.AsyncResolver | None = None
         self._draining: set[asyncio.Task[None]] = set()
 
@@ -77,24 +82,16 @@ class HttpNotifier(base.Notifier):
         # whose servers do not answer would keep all others waiting. Of
         # nsswitch.conf this knows "files" and "dns".
         self._resolver = resolver.AsyncResolver()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, ssl=context, resolver=self._resolver,
-                socket_factory=self._socket),
-            # Cookies would carry what one project got to another.
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            auto_decompress=False,
-            headers={'User-Agent': 'doctor-alarm',
-                     'Content-Type': 'application/json',
-                     'Accept-Encoding': 'identity'})
+        self._client = post.Client(aiohttp.TCPConnector(
+            limit=0, ssl=context, resolver=self._resolver,
+            socket_factory=self._socket))
 
     async def stop(self) -> None:
         """Close the connections."""
         for task in self._draining:
             task.cancel()
-        if self._session is not None:
-            await self._session.close()
+        if self._client is not None:
+            await self._client.close()
         if self._resolver is not None:
             await self._resolver.close()
 
@@ -120,11 +117,11 @@ class HttpNotifier(base.Notifier):
 
     async def _post(self, target: _Target, delivery: base.Delivery,
                     data: bytes) -> base.Outcome:
-        assert self._session is not None    # noqa: S101
-        response = await self._session.post(
-            target.url, data=data, allow_redirects=False, headers={
-                **target.headers, 'Idempotency-Key': delivery.id,
-                'X-Openstack-Request-Id': 'req-%s' % _request_id()})
+        assert self._client is not None     # noqa: S101
+        response = await self._client.post(
+            target.origin, target.head + post.lines(
+                ('Idempotency-Key', delivery.id),
+                ('X-Openstack-Request-Id', 'req-%s' % _request_id())), data)
         if 200 <= response.status < 300:
             self._release(response)
             return base.Outcome.delivered()
@@ -145,7 +142,7 @@ class HttpNotifier(base.Notifier):
             raise _Blocked
         return socket.socket(family, kind, protocol)
 
-    def _release(self, response: aiohttp.ClientResponse) -> None:
+    def _release(self, response: post.Answer) -> None:
         if response.content.is_eof():
             response.release()
             return
@@ -168,7 +165,8 @@ class _Target:
     """An action as it is called."""
 
     url: yarl.URL
-    headers: dict[str, str]
+    origin: yarl.URL
+    head: bytes
 
 
 @functools.lru_cache(4096)
@@ -183,10 +181,11 @@ def _target(action: urllib.parse.SplitResult) -> _Target:
         (action.scheme, netloc, action.path, query, '')))
     if not url.raw_host:
         raise ValueError
-    headers = {}
+    headers = _HEADERS
     if userinfo:
-        headers['Authorization'] = 'Basic %s' % _credentials(userinfo)[0]
-    return _Target(url, headers)
+        headers += (('Authorization',
+                     'Basic %s' % _credentials(userinfo)[0]),)
+    return _Target(url, url.origin(), post.head_of(url, headers))
 
 
 def _credentials(userinfo: str) -> tuple[str, ...]:
@@ -211,7 +210,7 @@ def _secrets(action: urllib.parse.SplitResult, url: yarl.URL) -> list[str]:
     return sorted((s for s in found if len(s) > 1), key=len, reverse=True)
 
 
-async def _refusal(response: aiohttp.ClientResponse,
+async def _refusal(response: post.Answer,
                    secrets: list[str]) -> base.Outcome:
     reason = 'HTTP %d %s' % (response.status, response.reason or '')
     if 300 <= response.status < 400:
@@ -225,7 +224,7 @@ async def _refusal(response: aiohttp.ClientResponse,
     return base.Outcome.rejected(reason)
 
 
-async def _beginning(response: aiohttp.ClientResponse) -> str:
+async def _beginning(response: post.Answer) -> str:
     with contextlib.suppress(aiohttp.ClientError, TimeoutError):
         async with asyncio.timeout(DRAIN):
             # Whatever has come first is enough for a reason.
@@ -234,14 +233,16 @@ async def _beginning(response: aiohttp.ClientResponse) -> str:
     return ''
 
 
-async def _drain(response: aiohttp.ClientResponse) -> None:
+async def _drain(response: post.Answer) -> None:
     length = 0
-    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+    try:
         async with asyncio.timeout(DRAIN):
             while length < READ and not response.content.at_eof():
                 length += len(await response.content.readany())
-    # Closes the connection if the answer has not ended.
-    response.release()
+    except (aiohttp.ClientError, TimeoutError):
+        LOG.debug('The answer did not end')
+    finally:
+        response.release()
 
 
 def _failed(exc: aiohttp.ClientError) -> base.Outcome:
@@ -251,7 +252,7 @@ def _failed(exc: aiohttp.ClientError) -> base.Outcome:
     """
     if isinstance(exc, aiohttp.InvalidURL):
         return base.Outcome.rejected('the action is not a valid URL')
-    if isinstance(exc, aiohttp.ClientResponseError):
+    if isinstance(exc, post.NotHttp):
         return base.Outcome.retry('the answer is not HTTP')
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         reason = getattr(exc.certificate_error, 'verify_message', '')

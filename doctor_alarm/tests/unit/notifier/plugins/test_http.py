@@ -172,6 +172,9 @@ class TestHttpNotifier(contract.Contract, base.TestCase):
 
         (headers, path, body, _transport), = self.requests
         self.assertEqual('application/json', headers['Content-Type'])
+        self.assertEqual('doctor-alarm', headers['User-Agent'])
+        self.assertEqual('identity', headers['Accept-Encoding'])
+        self.assertRegex(headers['Host'], '^127.0.0.1:[0-9]+$')
         self.assertEqual('n1', headers['Idempotency-Key'])
         self.assertRegex(headers['X-Openstack-Request-Id'],
                          '^req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
@@ -339,7 +342,7 @@ class TestHttpNotifier(contract.Contract, base.TestCase):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.1):
                         await plugin.deliver(deliveries.a_delivery(url))
-                return len(plugin._session.connector._acquired)
+                return len(plugin._client._connector._acquired)
 
         self.assertEqual(0, self.with_plugin(work))
 
