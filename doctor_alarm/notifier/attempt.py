@@ -2,8 +2,8 @@
 """One attempt: a row becomes a delivery, a plugin's call an outcome."""
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+import functools
 import json
 import logging
 import time
@@ -12,6 +12,7 @@ from typing import Any
 import urllib.parse
 
 from oslo_config import cfg
+import prometheus_client as prom
 import sqlalchemy as sa
 
 from doctor_alarm import action as action_mod
@@ -21,6 +22,7 @@ from doctor_alarm import metrics
 from doctor_alarm.notifier import base
 from doctor_alarm.notifier import registry
 from doctor_alarm.notifier import retry
+from doctor_alarm.notifier import timeout
 from doctor_alarm.objects import delivery as delivery_obj
 
 LOG = logging.getLogger(__name__)
@@ -96,6 +98,7 @@ class Attempts:
     def __init__(self, conf: cfg.ConfigOpts,
                  plugins: registry.Registry) -> None:
         self._timeout = conf.notifier.timeout
+        self._limit = timeout.Timeout(self._timeout)
         self._plugins = plugins
         self._vault = credential.make(conf)
         self._sealed: set[str] = set()
@@ -119,13 +122,15 @@ class Attempts:
         if plugin is None:
             return '', base.Outcome.rejected(
                 'no notifier plugin for scheme %.20r' % action.scheme)
+        stored = waiting.row.action
         try:
-            action = urllib.parse.urlsplit(
-                self._vault.open(waiting.row.action))
+            url = self._vault.open(stored)
         except exception.Sealed as exc:
             self._tell_sealed(waiting, exc)
             return action.scheme, base.Outcome.retry(
                 str(exc), answered=None)
+        if url is not stored:
+            action = urllib.parse.urlsplit(url)
         self._sealed.discard(waiting.row.alarm_id)
         return action.scheme, await self._call(
             plugin, waiting, _delivery(waiting.row, action, body))
@@ -140,8 +145,7 @@ class Attempts:
     async def _call(self, plugin: base.Notifier, waiting: Waiting,
                     delivery: base.Delivery) -> base.Outcome:
         try:
-            async with asyncio.timeout(self._timeout):
-                outcome = await plugin.deliver(delivery)
+            outcome = await self._limit.run(plugin.deliver(delivery))
         except TimeoutError:
             return base.Outcome.retry(
                 'no answer within %g s' % self._timeout, answered=False)
@@ -166,7 +170,7 @@ class Attempts:
     def note(self, done: Done, decision: retry.Decision) -> None:
         """Count an attempt and its stages."""
         row = done.waiting.row
-        metrics.DELIVERIES.labels(done.scheme, decision.label).inc()
+        _counter(done.scheme, decision.label).inc()
         if done.outcome.status is base.Status.DELIVERED:
             _FIRED.observe(max(0, done.fired_at - row.evaluated_at) / 1e6)
             _RECEIVED.observe(max(0, done.ended_at - done.fired_at) / 1e6)
@@ -176,17 +180,22 @@ class Attempts:
 
 def _delivery(row: sa.Row[Any], action: urllib.parse.SplitResult,
               body: str | None) -> base.Delivery:
+    # By position: to look two dozen columns up by name takes longer than all
+    # the rest of this. They are those of objects.delivery.waiting().
+    (lane_id, _token, _action, project_id, alarm_id, _head, _tail, _failures,
+     id_, sequence, alarm_name, severity, previous, current, reason,
+     resource_id, attempts, message_id, created_at, notified_at,
+     transformed_at, evaluated_at, replayed_at) = tuple[Any, ...](row)
     return base.Delivery(
-        id=row.id, lane_id=row.lane_id, sequence=row.sequence, action=action,
-        project_id=row.project_id, alarm_id=row.alarm_id,
-        alarm_name=row.alarm_name, severity=row.severity,
-        previous=row.previous, current=row.current, reason=row.reason,
-        resource_id=row.resource_id, message_id=row.message_id,
+        id=id_, lane_id=lane_id, sequence=sequence, action=action,
+        project_id=project_id, alarm_id=alarm_id, alarm_name=alarm_name,
+        severity=severity, previous=previous, current=current, reason=reason,
+        resource_id=resource_id, message_id=message_id,
         # It may have been purged before an old delivery had its turn.
-        event_json=body or json.dumps({'message_id': row.message_id}),
-        attempts=row.attempts, created_at=row.created_at,
-        notified_at=row.notified_at, transformed_at=row.transformed_at,
-        evaluated_at=row.evaluated_at, replayed=bool(row.replayed_at))
+        event_json=body or json.dumps({'message_id': message_id}),
+        attempts=attempts, created_at=created_at, notified_at=notified_at,
+        transformed_at=transformed_at, evaluated_at=evaluated_at,
+        replayed=bool(replayed_at))
 
 
 def _traceback(exc: Exception, action: urllib.parse.SplitResult) -> str:
@@ -209,6 +218,11 @@ def _one_line(text: str) -> str:
 
 def _now() -> int:
     return time.time_ns() // 1000
+
+
+@functools.lru_cache(256)
+def _counter(scheme: str, label: str) -> prom.Counter:
+    return metrics.DELIVERIES.labels(scheme, label)
 
 
 _FIRED = metrics.STAGE.labels('fired')

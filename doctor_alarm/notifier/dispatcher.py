@@ -53,7 +53,7 @@ class Dispatcher:
         self._on_failure = on_failure
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._backlog = 0
+        self._arrived: list[lane_obj.Lease] = []
         self._lock = threading.Lock()
         self._started: futures.Future[None] = futures.Future()
         self._thread = threading.Thread(
@@ -76,16 +76,20 @@ class Dispatcher:
         """
         leases = _leases(hint)
         with self._lock:
-            waiting = self._backlog + self._lanes.backlog
+            waiting = len(self._arrived) + self._lanes.backlog
             if waiting + len(leases) > BACKLOG:
                 LOG.debug('%d lanes are left to the sweep', len(leases))
                 return
-            self._backlog += len(leases)
+            called = bool(self._arrived)
+            self._arrived += leases
+            if called:
+                return
             try:
-                self._loop.call_soon_threadsafe(self._take, leases)
+                self._loop.call_soon_threadsafe(self._take)
             except RuntimeError:
                 # The loop is closed: others, or the next start, sweep them.
                 LOG.debug('%d lanes came after the end', len(leases))
+                self._arrived.clear()
 
     def stop(self, timeout: float | None = None) -> None:
         """Finish what is under way, give back the rest, and end."""
@@ -96,10 +100,10 @@ class Dispatcher:
                 LOG.debug('The notifier had ended')
             self._thread.join(timeout)
 
-    def _take(self, leases: list[lane_obj.Lease]) -> None:
+    def _take(self) -> None:
         with self._lock:
-            self._backlog -= len(leases)
-            self._lanes.wake(leases)
+            self._lanes.wake(self._arrived)
+            self._arrived = []
 
     def _run(self) -> None:
         loop = self._loop

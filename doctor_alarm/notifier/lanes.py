@@ -38,6 +38,8 @@ BATCH = 500
 #: Lanes that are swept, or given back, together at most: wake-ups and
 #: outcomes wait for them.
 SWEPT = 100
+#: Seconds for which outcomes are collected at most.
+COLLECTED = 0.02
 #: Seconds that a database which does not answer may take at the end, beside
 #: the calls that are under way.
 HANGS = 10.0
@@ -97,6 +99,7 @@ class Lanes:
         self._stopping = False
         self._to_load = asyncio.Event()
         self._to_commit = asyncio.Event()
+        self._collecting = False
         self._reader = threads.Worker('notifier-load')
         self._writer = threads.Worker('notifier-commit')
 
@@ -241,14 +244,34 @@ class Lanes:
     # Calling
 
     def _start_calls(self) -> None:
+        for call in self._due_calls():
+            self._start(call)
+
+    def _start(self, call: receivers_mod.Call[Lane]) -> None:
+        task = asyncio.create_task(self._make_calls(call))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    def _due_calls(self) -> list[receivers_mod.Call[Lane]]:
         if self._stopping:
-            return
-        for call in self._receivers.start(time.monotonic()):
-            task = asyncio.create_task(self._call(call))
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
+            return []
+        calls = self._receivers.start(time.monotonic())
         if self._inbox and self._receivers.room > 0:
             self._to_load.set()
+        return calls
+
+    async def _make_calls(self, call: receivers_mod.Call[Lane]) -> None:
+        """Make a call, and then one that may be made because it ended."""
+        while True:
+            await self._call(call)
+            due = self._due_calls()
+            if not due:
+                return
+            call = due.pop(0)
+            for other in due:
+                self._start(other)
+            # Everybody else comes first, as if it had a task of its own.
+            await asyncio.sleep(0)
 
     async def _call(self, call: receivers_mod.Call[Lane]) -> None:
         lane = call.item
@@ -264,7 +287,6 @@ class Lanes:
             for other in self._receivers.done(
                     call, answered, time.monotonic()):
                 self._give_back(other, self._pause_of(other))
-            self._start_calls()
 
     async def _attempt(self, lane: Lane, body: str | None) -> bool | None:
         if lane.stale or lane.ends - time.monotonic() < self._timeout:
@@ -297,7 +319,10 @@ class Lanes:
 
     def _commit(self, step: ledger_mod.Step) -> None:
         self._steps.append(step)
-        self._to_commit.set()
+        # The call whose outcome this is has not ended yet.
+        if (not self._collecting or self._receivers.active <= 1
+                or len(self._steps) >= BATCH):
+            self._to_commit.set()
 
     async def _commit_always(self) -> None:
         while (self._steps or self._excess or self._calls
@@ -309,8 +334,28 @@ class Lanes:
                 # Some in any case: else they could pile up.
                 batch += _some(
                     self._excess, max(SWEPT // 10, SWEPT - len(batch)))
+                started = time.monotonic()
                 await self._commit_batch(batch)
                 self._start_calls()
+                if len(batch) > 1 and self._receivers.active:
+                    await self._collect(time.monotonic() - started)
+
+    async def _collect(self, seconds: float) -> None:
+        """Let outcomes gather, so that there are fewer commits under load.
+
+        It takes as long as the last commit at most: the lanes are not more
+        than twice as long without their next call. It ends when no call is
+        under way any more.
+        """
+        if self._stopping:
+            return
+        self._to_commit.clear()
+        self._collecting = True
+        timer = asyncio.get_running_loop().call_later(
+            min(seconds, COLLECTED), self._to_commit.set)
+        await self._to_commit.wait()
+        timer.cancel()
+        self._collecting = False
 
     async def _commit_batch(self, steps: Sequence[ledger_mod.Step]) -> None:
         try:

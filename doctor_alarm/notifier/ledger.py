@@ -21,6 +21,7 @@ from oslo_config import cfg
 import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
+from doctor_alarm.db import batch
 from doctor_alarm import metrics
 from doctor_alarm.notifier import attempt as attempt_mod
 from doctor_alarm.notifier import naming
@@ -198,12 +199,18 @@ class Ledger:
             mine = [(step, held[step.lane_id]) for step in steps
                     if step.lane_id in held
                     and held[step.lane_id].token == step.token]
-            delivery_obj.store(conn, dialect, [
+            out = batch.Batch(conn)
+            delivery_obj.store(out, dialect, [
                 step.attempt for step, _row in mine if step.attempt])
-            moved = _passed_over(conn, dialect, mine)
+            moved: dict[str, int] = {}
+            jumps = _jumps(mine)
+            if jumps:
+                out.run()   # what is stored waits no more
+                moved = delivery_obj.passed_over(conn, dialect, jumps)
             states = [_state(step, row, moved.get(step.lane_id, step.head),
                              now, until) for step, row in mine]
-            lane_obj.store(conn, dialect, states)
+            lane_obj.store(out, dialect, states)
+            out.run()
         metrics.BATCH.labels('deliveries').observe(len(steps))
         kept = {(state.id, state.token) for state in states if state.token}
         return Committed([(step.lane_id, step.token) in kept
@@ -264,6 +271,8 @@ def _first_events(lanes: Iterable[list[sa.Row[Any]]],
 def _ahead(rows: list[sa.Row[Any]]) -> list[sa.Row[Any]]:
     # What is left out is read when the rest was sent. If there is none at
     # all, one row says where the lane stands.
+    if len(rows) == 1:
+        return rows
     there = [row for row in rows if row.id is not None]
     sizes = itertools.accumulate(
         len(row.reason) + len(row.alarm_name) + len(row.resource_id)
@@ -272,19 +281,16 @@ def _ahead(rows: list[sa.Row[Any]]) -> list[sa.Row[Any]]:
             if row is there[0] or size <= AHEAD_SIZE] or rows[:1]
 
 
-def _passed_over(conn: sa.Connection, dialect: str,
-                 steps: Iterable[tuple[Step, sa.Row[Any]]]) -> dict[str, int]:
-    """Return what waits in lanes before the place to which they move.
+def _jumps(steps: Iterable[tuple[Step, sa.Row[Any]]],
+           ) -> list[tuple[str, int, int]]:
+    """Return the parts of lanes that are passed over without an attempt.
 
-    There is something if somebody asked for a delivery again since the lane
-    was read. Who moves by one has attempted that one.
+    Something waits there if somebody asked for a delivery again since the
+    lane was read. Who moves by one has attempted that one.
     """
-    jumps = [(step.lane_id, row.head, step.head - 1) for step, row in steps
-             if step.head is not None and (
-                 step.attempt is None or step.head > row.head + 1)]
-    if not jumps:
-        return {}
-    return delivery_obj.passed_over(conn, dialect, jumps)
+    return [(step.lane_id, row.head, step.head - 1) for step, row in steps
+            if step.head is not None and (
+                step.attempt is None or step.head > row.head + 1)]
 
 
 def _state(step: Step, row: sa.Row[Any], to: int | None, now: int,

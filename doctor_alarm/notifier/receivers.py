@@ -14,6 +14,7 @@ import collections
 from collections.abc import Callable
 from collections.abc import Hashable
 import dataclasses
+import functools
 from typing import Generic
 from typing import TypeVar
 import urllib.parse
@@ -302,6 +303,7 @@ class Receivers(Generic[Item]):
                 del self._projects[receiver.key[0]]
 
 
+@functools.lru_cache(4096)
 def target_of(project_id: str, action: str,
               ) -> tuple[Key, urllib.parse.SplitResult | None]:
     """Return the receiver that an action calls, and the action if it is one.

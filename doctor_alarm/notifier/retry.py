@@ -29,6 +29,9 @@ class Decision:
     pause: float | None = None
 
 
+_DELIVERED = Decision(delivery_obj.DELIVERED, 'delivered')
+
+
 class Policy:
     """How often and how long is tried."""
 
@@ -59,7 +62,7 @@ class Policy:
             asked for it again
         """
         if outcome.status is base.Status.DELIVERED:
-            return Decision(delivery_obj.DELIVERED, 'delivered')
+            return _DELIVERED
         if outcome.status is base.Status.REJECTED:
             return Decision(delivery_obj.DEAD, 'rejected', outcome.reason)
         if age > self._max_age:

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from doctor_alarm.db import batch
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
 from doctor_alarm.db import update
@@ -58,7 +59,8 @@ def waiting(conn: sa.Connection, dialect: str,
         found[row.lane_id].append(row)
     for many in found.values():
         # The database would do it in a temporary table.
-        many.sort(key=lambda row: row.sequence or 0)
+        if len(many) > 1:
+            many.sort(key=lambda row: row.sequence or 0)
     return found
 
 
@@ -69,18 +71,18 @@ def bodies(conn: sa.Connection, dialect: str, message_ids: Iterable[str],
         _bodies(dialect), {'v': rows.values((i,) for i in message_ids)})}
 
 
-def store(conn: sa.Connection, dialect: str,
+def store(out: batch.Batch, dialect: str,
           attempts: Sequence[Attempt]) -> None:
     """Store what became of deliveries whose lanes are locked."""
     failed = [(a.id, a.status, a.attempts, a.committed_at, a.fired_at,
                a.received_at, a.last_error)
               for a in attempts if a.last_error is not None]
     if failed:
-        conn.execute(_store_failed(dialect), {'v': rows.values(failed)})
+        out.update(_store_failed(dialect), rows.values(failed))
     if len(failed) < len(attempts):
-        conn.execute(_store(dialect), {'v': rows.values(
+        out.update(_store(dialect), rows.values(
             (a.id, a.status, a.attempts, a.committed_at, a.fired_at,
-             a.received_at) for a in attempts if a.last_error is None)})
+             a.received_at) for a in attempts if a.last_error is None))
 
 
 def passed_over(conn: sa.Connection, dialect: str,
@@ -176,7 +178,8 @@ def _update(dialect: str, new: sa.Subquery) -> sa.Update:
     delivery = models.delivery
     return update.joined(
         dialect, delivery, new, delivery.c.id == new.c.id,
-        delivery.c.status == PENDING,
+        # The rows are the only parameter that db.batch takes.
+        delivery.c.status == sa.literal_column("'%s'" % PENDING),
     ).values({
         delivery.c.status: new.c.status,
         delivery.c.attempts: new.c.attempts,

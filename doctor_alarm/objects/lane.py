@@ -16,6 +16,7 @@ import uuid
 
 import sqlalchemy as sa
 
+from doctor_alarm.db import batch
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
 from doctor_alarm.db import update
@@ -58,13 +59,13 @@ def lock(conn: sa.Connection, dialect: str, ids: Iterable[str],
     return {row.id: row for row in found}
 
 
-def store(conn: sa.Connection, dialect: str,
+def store(out: batch.Batch, dialect: str,
           states: Sequence[State]) -> None:
     """Store the states of lanes that this transaction has locked."""
     if states:
-        conn.execute(_store(dialect), {'v': rows.values(
+        out.update(_store(dialect), rows.values(
             (s.id, s.head, s.due, s.token, s.attempts)
-            for s in sorted(states, key=lambda state: state.id))})
+            for s in sorted(states, key=lambda state: state.id)))
 
 
 def any_due(conn: sa.Connection, now: int) -> bool:
@@ -99,7 +100,9 @@ def take_due(conn: sa.Connection, dialect: str, *, now: int, until: int,
         else:
             due, token = now + int(pause * 1e6), None
         states.append(State(row.id, row.head, due, token, row.attempts))
-    store(conn, dialect, states)
+    out = batch.Batch(conn)
+    store(out, dialect, states)
+    out.run()
     return [Lease(s.id, s.token, until) for s in states if s.token], len(found)
 
 

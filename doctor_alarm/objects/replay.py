@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
+from doctor_alarm.db import batch
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
 from doctor_alarm.db import update
@@ -50,8 +51,10 @@ def replay(db: db_api.Database, ids: Iterable[str],
         now = db.now()
         conn.execute(_replay(dialect), {
             'v': rows.values((i,) for i in wanted), 'now': now})
+        out = batch.Batch(conn)
         lane_obj.store(
-            conn, dialect, _set_back(lanes, list(found.values()), now))
+            out, dialect, _set_back(lanes, list(found.values()), now))
+        out.run()
 
 
 def _read(conn: sa.Connection, dialect: str, ids: Sequence[str],

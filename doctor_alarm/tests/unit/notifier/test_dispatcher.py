@@ -551,7 +551,7 @@ class IsolationTest(dispatching.DispatcherTests, base.TestCase):
 
         for _ in range(10):
             given.wake(self.outbox.fire(*(self.lane() for _ in range(5))))
-            self.wait_until(lambda: not given._backlog)
+            self.wait_until(lambda: not given._arrived)
 
         # Some of them are being read.
         self.assertLessEqual(given._lanes.backlog, 10)
@@ -856,10 +856,10 @@ class DatabaseTest(dispatching.DispatcherTests, base.TestCase):
         hint = self.outbox.fire(*lanes)
         culprit = self.outbox.deliveries()[3].id
 
-        def fussy(conn, dialect, attempts):
+        def fussy(out, dialect, attempts):
             if any(a.id == culprit for a in attempts):
                 raise db_exc.DBDataError()
-            return store(conn, dialect, attempts)
+            return store(out, dialect, attempts)
 
         with mock.patch.object(delivery_obj, 'store', fussy):
             given = self.a_dispatcher()
@@ -939,6 +939,32 @@ class HintTest(dispatching.DispatcherTests, base.TestCase):
                 good | {'lanes': 7}, good | {'lease_until': 'soon'},
                 good | {'committed_at': None}, good | {'lanes': [None]}):
             self.assertRaises(exception.Invalid, given.wake, wrong)
+
+    def test_a_burst_wakes_the_loop_once(self):
+        lanes = [self.lane() for _ in range(20)]
+        hints = [self.outbox.fire(lane) for lane in lanes]
+        given = self.a_dispatcher()
+        busy, go_on = threading.Event(), threading.Event()
+
+        def occupy():
+            busy.set()
+            go_on.wait(60)
+
+        given._loop.call_soon_threadsafe(occupy)
+        busy.wait(60)
+        with mock.patch.object(
+                given._loop, 'call_soon_threadsafe',
+                wraps=given._loop.call_soon_threadsafe) as called:
+            for hint in hints:
+                given.wake(hint)
+        taken = [call for call in called.call_args_list
+                 if call.args[0] == given._take]
+        go_on.set()
+        self.wait_idle()
+
+        self.assertEqual(1, len(taken))
+        for lane in lanes:
+            self.assertEqual([1], self.plugin.of(lane))
 
     def test_lanes_that_do_not_exist(self):
         given = self.a_dispatcher()
