@@ -69,7 +69,8 @@ def prepare(argv: Sequence[str], *, name: str = PROJECT,
              default_config_files=default_config_files)
         _read_all(conf)
         log.setup(conf, name)
-    except (cfg.Error, OSError, log.LogConfigError) as exc:
+    except (cfg.Error, OSError, UnicodeDecodeError,
+            log.LogConfigError) as exc:
         raise exception.ConfigurationError(
             where='configuration', reason=str(exc)) from exc
     return conf

@@ -6,6 +6,7 @@ SCHEMA = {
     'type': 'object',
     'properties': {
         'event_rule': {'type': 'object'},
+        'resource_id': {'type': ['string', 'null']},
         'time_constraints': {'type': ['array', 'null']},
         'event': {'type': 'object'},
     },

@@ -34,6 +34,7 @@ def run(doc: Any, project_id: str | None,
         raise exception.Invalid(wrong)
     alarm = alarm_form.parse(
         {'name': 'trial', 'type': 'event', 'event_rule': doc['event_rule'],
+         'resource_id': doc.get('resource_id'),
          'time_constraints': doc.get('time_constraints')},
         project_id=project_id or '', user_id='')
     event = _event(doc['event'], project_id, received)
@@ -72,6 +73,9 @@ def _explain(pattern: match.Pattern,
              event: event_mod.Event) -> dict[str, Any]:
     return {
         'holds': pattern.hits(event),
+        'resource_id': pattern.resource and {
+            'holds': pattern.resource in event.identities,
+            'value': pattern.resource, 'found': sorted(event.identities)},
         'event_type': {
             'holds': fnmatch.fnmatchcase(
                 event.event_type, pattern.event_type),

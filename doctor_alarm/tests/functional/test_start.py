@@ -30,6 +30,9 @@ class TestStart(base.TestCase):
             config.write('[DEFAULT]\ntransport_url = %s\n[database]\n'
                          'connection = %s\n%s' % (
                              self.bus.url, database, extra))
+        return self.refused_as_it_is(name)
+
+    def refused_as_it_is(self, name):
         done = subprocess.run(
             [sys.executable, '-m', 'doctor_alarm.cmd.' + name,
              '--config-file', self.path],
@@ -44,6 +47,11 @@ class TestStart(base.TestCase):
     def test_without_a_database(self):
         for name in ('evaluator', 'notifier', 'api'):
             self.assertIn('[database] connection', self.refused(name))
+
+    def test_a_configuration_that_is_no_text(self):
+        with open(self.path, 'wb') as config:
+            config.write(b'[api]\nport = \x98\xff\n')
+        self.assertIn('configuration: ', self.refused_as_it_is('evaluator'))
 
     def test_without_the_schema(self):
         url = self.useFixture(mariadb.Database()).url

@@ -28,7 +28,7 @@ class TrialTest(base.ApiTestCase):
             'verdict': 'raise', 'event_of_the_project': True,
             'in_time': True,
             'raise': {
-                'holds': True,
+                'holds': True, 'resource_id': None,
                 'event_type': {'holds': True, 'value': 'compute.instance.*',
                                'found': 'compute.instance.update'},
                 'query': [
@@ -39,7 +39,7 @@ class TrialTest(base.ApiTestCase):
                      'value': '2', 'type': 'integer', 'found': 4,
                      'found_type': 'integer'}]},
             'clear': {
-                'holds': False,
+                'holds': False, 'resource_id': None,
                 'event_type': {
                     'holds': True, 'value': 'compute.instance.update',
                     'found': 'compute.instance.update'},
@@ -57,6 +57,15 @@ class TrialTest(base.ApiTestCase):
             {'holds': False, 'field': 'traits.vcpus', 'op': 'gt',
              'value': '2', 'type': 'integer', 'found': None,
              'found_type': None}, found['raise']['query'][1])
+
+    def test_the_resource_of_the_alarm(self):
+        for resource_id, verdict in (('vm1', 'raise'), ('vm2', None)):
+            found = self.run_trial(POSTED, resource_id=resource_id)
+
+            self.assertEqual(verdict, found['verdict'])
+            self.assertEqual(
+                {'holds': verdict is not None, 'value': resource_id,
+                 'found': ['vm1']}, found['raise']['resource_id'])
 
     def test_times(self):
         rule = {'query': [{'field': 'traits.launched_at', 'op': 'lt',
