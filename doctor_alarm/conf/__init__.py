@@ -59,7 +59,10 @@ def prepare(argv: Sequence[str], *, name: str = PROJECT,
     log.set_defaults(default_log_levels=log.get_default_log_levels() + [
         'oslo_messaging=WARN', 'oslo.messaging=WARN', 'oslo_policy=WARN',
         'stevedore=WARN', 'cotyledon=WARN', 'aiohttp=WARN',
-        'oslo_service=ERROR', 'alembic=WARN'])
+        'oslo_service=ERROR', 'alembic=WARN',
+        # A traceback for each attempt while the database is read-only: the
+        # attempts are logged by whoever makes them.
+        'oslo_db.sqlalchemy.exc_filters=CRITICAL'])
     for (option, group), value in (defaults or {}).items():
         conf.set_default(option, value, group=group)
     conf.register_cli_opts(cli_opts)
