@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from oslo_config import cfg
 from oslo_policy import policy as oslo_policy
@@ -70,15 +70,30 @@ class Resource:
     """A node: ``get``, ``post``, ``put``, ``delete`` if it has them.
 
     ``public``: answered without authentication.
+    ``below``: name -> what is below by this name.
+    ``items``: what is below by any other name, and what such a name is
+    called where routes are written down. Tests walk both.
+    ``ids``: what stands for such names in the path.
     """
 
-    public = False
+    public: ClassVar[bool] = False
+    below: ClassVar[Mapping[str, type[Resource]]] = {}
+    items: ClassVar[tuple[str, type[Resource]] | None] = None
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *ids: str) -> None:
         self.services = services
+        self.ids = ids
+        self._made: dict[str, Resource] = {}
 
     def child(self, name: str) -> Resource | None:
         """Return the node below this one, if there is such a one."""
+        kind = self.below.get(name)
+        if kind is not None:
+            if name not in self._made:
+                self._made[name] = kind(self.services, *self.ids)
+            return self._made[name]
+        if self.items is not None:
+            return self.items[1](self.services, *self.ids, name)
         return None
 
     @pecan.expose()

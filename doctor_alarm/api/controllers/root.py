@@ -2,7 +2,6 @@
 """The root of the tree of URLs, versions and metrics."""
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from oslo_middleware import healthcheck
@@ -19,54 +18,23 @@ from doctor_alarm.api.controllers.v2 import query
 from doctor_alarm.api.controllers.v2 import quota
 
 
-class Root(base.Resource):
-    """``/``"""
+class V1(base.Resource):
+    """``/v1``"""
 
-    public = True
-
-    def __init__(self, services: base.Services) -> None:
-        super().__init__(services)
-        self._below: Mapping[str, base.Resource] = {
-            'v1': Branch(services, {'events': event.Events(services)}),
-            'v2': Branch(services, {
-                'alarms': alarm.Alarms(services),
-                'deliveries': deliveries.Deliveries(services),
-                'metrics': metrics.Metrics(services),
-                'query': query.Query(services),
-                'quotas': quota.Quotas(services),
-                'capabilities': capabilities.Capabilities(services)}),
-            'metrics': Metrics(services),
-            'healthcheck': Healthcheck(services),
-        }
-
-    def child(self, name: str) -> base.Resource | None:
-        return self._below.get(name)
-
-    @base.json
-    def get(self, request: webob.Request,
-            response: webob.Response) -> dict[str, Any]:
-        """List the versions of the alarm API."""
-        return {'versions': {'values': [{
-            'id': 'v2',
-            'links': [{'rel': 'self',
-                       'href': request.application_url + '/v2'}],
-            'media-types': [{'base': 'application/json', 'type':
-                             'application/vnd.openstack.telemetry-v2+json'}],
-            'status': 'stable',
-            'updated': '2013-02-13T00:00:00Z',
-        }]}}
+    below = {'events': event.Events}
 
 
-class Branch(base.Resource):
-    """A part of a path that has only something below it."""
+class V2(base.Resource):
+    """``/v2``"""
 
-    def __init__(self, services: base.Services,
-                 below: Mapping[str, base.Resource]) -> None:
-        super().__init__(services)
-        self._below = below
-
-    def child(self, name: str) -> base.Resource | None:
-        return self._below.get(name)
+    below = {
+        'alarms': alarm.Alarms,
+        'deliveries': deliveries.Deliveries,
+        'metrics': metrics.Metrics,
+        'query': query.Query,
+        'quotas': quota.Quotas,
+        'capabilities': capabilities.Capabilities,
+    }
 
 
 class Healthcheck(base.Resource):
@@ -74,8 +42,8 @@ class Healthcheck(base.Resource):
 
     public = True
 
-    def __init__(self, services: base.Services) -> None:
-        super().__init__(services)
+    def __init__(self, services: base.Services, *ids: str) -> None:
+        super().__init__(services, *ids)
         self._app = healthcheck.Healthcheck(None, services.conf)
 
     @base.plain
@@ -101,3 +69,25 @@ class Metrics(base.Resource):
         return webob.Response(
             body=prometheus_client.generate_latest(),
             headers={'Content-Type': prometheus_client.CONTENT_TYPE_LATEST})
+
+
+class Root(base.Resource):
+    """``/``"""
+
+    public = True
+    below = {'v1': V1, 'v2': V2, 'metrics': Metrics,
+             'healthcheck': Healthcheck}
+
+    @base.json
+    def get(self, request: webob.Request,
+            response: webob.Response) -> dict[str, Any]:
+        """List the versions of the alarm API."""
+        return {'versions': {'values': [{
+            'id': 'v2',
+            'links': [{'rel': 'self',
+                       'href': request.application_url + '/v2'}],
+            'media-types': [{'base': 'application/json', 'type':
+                             'application/vnd.openstack.telemetry-v2+json'}],
+            'status': 'stable',
+            'updated': '2013-02-13T00:00:00Z',
+        }]}}

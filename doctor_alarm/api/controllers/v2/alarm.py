@@ -30,16 +30,93 @@ _FILTERS = ('user_id', 'project_id', 'type', 'name', 'enabled', 'state',
             'severity', 'timestamp', 'repeat_actions')
 
 
+class State(base.Resource):
+    """``/v2/alarms/{alarm_id}/state``"""
+
+    def __init__(self, services: base.Services, alarm_id: str) -> None:
+        super().__init__(services, alarm_id)
+        self.alarm_id = alarm_id
+
+    @base.json
+    def get(self, request: webob.Request, response: webob.Response) -> str:
+        """Show the state, as a JSON text."""
+        return ownership.get(self.services, request, policies.GET_STATE,
+                             self.alarm_id).state
+
+    @base.json
+    def put(self, request: webob.Request, response: webob.Response) -> str:
+        """Set the state; no action fires."""
+        ownership.get(
+            self.services, request, policies.CHANGE_STATE, self.alarm_id)
+        state = body.read(request)
+        wrong = schema.STATE_CHECKER.first(state)
+        if wrong:
+            raise exception.Invalid(wrong.replace(
+                'field/attribute data', 'field/attribute state'))
+        return alarm_obj.set_state(
+            self.services.db, self.alarm_id, state, base.actor_of(request),
+            precondition.of(request), self.services.tell).state
+
+
+class Alarm(base.Resource):
+    """``/v2/alarms/{alarm_id}``"""
+
+    below = {'state': State, 'history': history.History,
+             'deliveries': delivery.Deliveries}
+
+    def __init__(self, services: base.Services, alarm_id: str) -> None:
+        super().__init__(services, alarm_id)
+        self.alarm_id = alarm_id
+
+    @base.json
+    def get(self, request: webob.Request,
+            response: webob.Response) -> dict[str, Any]:
+        """Show the alarm."""
+        return _show(ownership.get(
+            self.services, request, policies.GET, self.alarm_id), response)
+
+    @base.json
+    def put(self, request: webob.Request,
+            response: webob.Response) -> dict[str, Any]:
+        """Replace the alarm; what the client omits gets its default."""
+        present = ownership.get(
+            self.services, request, policies.CHANGE, self.alarm_id)
+        doc = body.read(request)
+        owner = ownership.of_changed(self.services, request, doc, present)
+        new = form.parse(doc, project_id=owner.project_id,
+                         user_id=owner.user_id)
+        ownership.check_scope(self.services, request, new)
+        ownership.check_actions(self.services, request, new, present)
+
+        unchanged = precondition.of(request)
+
+        def edit(old: alarm_obj.Alarm) -> alarm_obj.Alarm:
+            ownership.check_unmoved(present, old)
+            unchanged(old)
+            return form.replace(old, new, doc, self.services.vault)
+
+        return _show(alarm_obj.update(
+            self.services.db, self.alarm_id, edit, base.actor_of(request),
+            self.services.tell), response)
+
+    @base.plain
+    def delete(self, request: webob.Request,
+               response: webob.Response) -> webob.Response:
+        """Delete the alarm; what fired is still delivered."""
+        ownership.get(
+            self.services, request, policies.DELETE, self.alarm_id)
+        alarm_obj.delete(
+            self.services.db, self.alarm_id, base.actor_of(request),
+            precondition.of(request), self.services.tell)
+        response.status = 204
+        return response
+
+
 class Alarms(base.Resource):
     """``/v2/alarms``"""
 
-    _below = {'test': trial.Trial}
-
-    def child(self, name: str) -> base.Resource:
-        below = self._below.get(name)
-        if below is not None:
-            return below(self.services)
-        return Alarm(self.services, name)
+    below = {'test': trial.Trial}
+    items = 'alarm_id', Alarm
 
     @base.json
     def get(self, request: webob.Request,
@@ -93,90 +170,6 @@ class Alarms(base.Resource):
         response.location = '%s/v2/alarms/%s' % (
             request.application_url, urllib.parse.quote(created.id))
         return _show(created, response)
-
-
-class Alarm(base.Resource):
-    """``/v2/alarms/{alarm_id}``"""
-
-    def __init__(self, services: base.Services, alarm_id: str) -> None:
-        super().__init__(services)
-        self.alarm_id = alarm_id
-
-    def child(self, name: str) -> base.Resource | None:
-        below = {'state': State, 'history': history.History,
-                 'deliveries': delivery.Deliveries}.get(name)
-        return below(self.services, self.alarm_id) if below else None
-
-    @base.json
-    def get(self, request: webob.Request,
-            response: webob.Response) -> dict[str, Any]:
-        """Show the alarm."""
-        return _show(ownership.get(
-            self.services, request, policies.GET, self.alarm_id), response)
-
-    @base.json
-    def put(self, request: webob.Request,
-            response: webob.Response) -> dict[str, Any]:
-        """Replace the alarm; what the client omits gets its default."""
-        present = ownership.get(
-            self.services, request, policies.CHANGE, self.alarm_id)
-        doc = body.read(request)
-        owner = ownership.of_changed(self.services, request, doc, present)
-        new = form.parse(doc, project_id=owner.project_id,
-                         user_id=owner.user_id)
-        ownership.check_scope(self.services, request, new)
-        ownership.check_actions(self.services, request, new, present)
-
-        unchanged = precondition.of(request)
-
-        def edit(old: alarm_obj.Alarm) -> alarm_obj.Alarm:
-            ownership.check_unmoved(present, old)
-            unchanged(old)
-            return form.replace(old, new, doc, self.services.vault)
-
-        return _show(alarm_obj.update(
-            self.services.db, self.alarm_id, edit, base.actor_of(request),
-            self.services.tell), response)
-
-    @base.plain
-    def delete(self, request: webob.Request,
-               response: webob.Response) -> webob.Response:
-        """Delete the alarm; what fired is still delivered."""
-        ownership.get(
-            self.services, request, policies.DELETE, self.alarm_id)
-        alarm_obj.delete(
-            self.services.db, self.alarm_id, base.actor_of(request),
-            precondition.of(request), self.services.tell)
-        response.status = 204
-        return response
-
-
-class State(base.Resource):
-    """``/v2/alarms/{alarm_id}/state``"""
-
-    def __init__(self, services: base.Services, alarm_id: str) -> None:
-        super().__init__(services)
-        self.alarm_id = alarm_id
-
-    @base.json
-    def get(self, request: webob.Request, response: webob.Response) -> str:
-        """Show the state, as a JSON text."""
-        return ownership.get(self.services, request, policies.GET_STATE,
-                             self.alarm_id).state
-
-    @base.json
-    def put(self, request: webob.Request, response: webob.Response) -> str:
-        """Set the state; no action fires."""
-        ownership.get(
-            self.services, request, policies.CHANGE_STATE, self.alarm_id)
-        state = body.read(request)
-        wrong = schema.STATE_CHECKER.first(state)
-        if wrong:
-            raise exception.Invalid(wrong.replace(
-                'field/attribute data', 'field/attribute state'))
-        return alarm_obj.set_state(
-            self.services.db, self.alarm_id, state, base.actor_of(request),
-            precondition.of(request), self.services.tell).state
 
 
 def _show(alarm: alarm_obj.Alarm,

@@ -21,11 +21,47 @@ _STATUS = 'status'
 _SCOPE = ('all_projects', 'project_id')
 
 
+class Retry(base.Resource):
+    """``/v2/deliveries/{delivery_id}/retry``"""
+
+    def __init__(self, services: base.Services, delivery_id: str) -> None:
+        super().__init__(services, delivery_id)
+        self.delivery_id = delivery_id
+
+    @base.json
+    def post(self, request: webob.Request,
+             response: webob.Response) -> dict[str, Any]:
+        """Send the delivery again, which is dead."""
+        present = _get(
+            self.services, request, policies.RETRY, self.delivery_id)
+        replay.replay(
+            self.services.db, [present.id], present.project_id)
+        response.status = 202
+        return form.serialize(_get(
+            self.services, request, policies.RETRY, self.delivery_id))
+
+
+class Delivery(base.Resource):
+    """``/v2/deliveries/{delivery_id}``"""
+
+    below = {'retry': Retry}
+
+    def __init__(self, services: base.Services, delivery_id: str) -> None:
+        super().__init__(services, delivery_id)
+        self.delivery_id = delivery_id
+
+    @base.json
+    def get(self, request: webob.Request,
+            response: webob.Response) -> dict[str, Any]:
+        """Show the delivery."""
+        return form.serialize(_get(
+            self.services, request, policies.GET, self.delivery_id))
+
+
 class Deliveries(base.Resource):
     """``/v2/deliveries``"""
 
-    def child(self, name: str) -> base.Resource:
-        return Delivery(self.services, name)
+    items = 'delivery_id', Delivery
 
     @base.json
     def get(self, request: webob.Request,
@@ -51,46 +87,6 @@ class Deliveries(base.Resource):
                                         % (', '.join(_SCOPE), name))
         scope = ownership.list_scope(self.services, request, asked)
         return scope and event.plain_text(scope)
-
-
-class Delivery(base.Resource):
-    """``/v2/deliveries/{delivery_id}``"""
-
-    def __init__(self, services: base.Services, delivery_id: str) -> None:
-        super().__init__(services)
-        self.delivery_id = delivery_id
-
-    def child(self, name: str) -> base.Resource | None:
-        if name == 'retry':
-            return Retry(self.services, self.delivery_id)
-        return None
-
-    @base.json
-    def get(self, request: webob.Request,
-            response: webob.Response) -> dict[str, Any]:
-        """Show the delivery."""
-        return form.serialize(_get(
-            self.services, request, policies.GET, self.delivery_id))
-
-
-class Retry(base.Resource):
-    """``/v2/deliveries/{delivery_id}/retry``"""
-
-    def __init__(self, services: base.Services, delivery_id: str) -> None:
-        super().__init__(services)
-        self.delivery_id = delivery_id
-
-    @base.json
-    def post(self, request: webob.Request,
-             response: webob.Response) -> dict[str, Any]:
-        """Send the delivery again, which is dead."""
-        present = _get(
-            self.services, request, policies.RETRY, self.delivery_id)
-        replay.replay(
-            self.services.db, [present.id], present.project_id)
-        response.status = 202
-        return form.serialize(_get(
-            self.services, request, policies.RETRY, self.delivery_id))
 
 
 def _get(services: base.Services, request: webob.Request, rule: str,

@@ -19,7 +19,7 @@ class Deliveries(base.Resource):
     """``/v2/alarms/{alarm_id}/deliveries``"""
 
     def __init__(self, services: base.Services, alarm_id: str) -> None:
-        super().__init__(services)
+        super().__init__(services, alarm_id)
         self.alarm_id = alarm_id
 
     @base.json

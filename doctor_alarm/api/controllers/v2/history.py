@@ -21,7 +21,7 @@ class History(base.Resource):
     """``/v2/alarms/{alarm_id}/history``"""
 
     def __init__(self, services: base.Services, alarm_id: str) -> None:
-        super().__init__(services)
+        super().__init__(services, alarm_id)
         self.alarm_id = alarm_id
 
     @base.json

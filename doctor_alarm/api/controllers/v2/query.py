@@ -20,32 +20,6 @@ from doctor_alarm.policies import alarm as policies
 from doctor_alarm.schemas import query as schema
 
 
-class Query(base.Resource):
-    """``/v2/query``"""
-
-    def child(self, name: str) -> base.Resource | None:
-        return Alarms(self.services) if name == 'alarms' else None
-
-
-class Alarms(base.Resource):
-    """``/v2/query/alarms``"""
-
-    def child(self, name: str) -> base.Resource | None:
-        return History(self.services) if name == 'history' else None
-
-    @base.json
-    def post(self, request: webob.Request,
-             response: webob.Response) -> list[dict[str, Any]]:
-        """Find alarms of the project, an admin those of all."""
-        base.enforce(self.services, request, policies.QUERY)
-        condition, page = _read(
-            self.services, request, alarm_list.FIELDS,
-            ('project_id', 'project'), alarm_list.NEWEST_FIRST)
-        with self.services.db.reader() as conn:
-            found = alarm_list.find(conn, condition, page)
-        return [alarm_form.serialize(alarm) for alarm in found]
-
-
 class History(base.Resource):
     """``/v2/query/alarms/history``"""
 
@@ -60,6 +34,30 @@ class History(base.Resource):
         with self.services.db.reader() as conn:
             found = change.find(conn, condition, page)
         return [change_form.serialize(record) for record in found]
+
+
+class Alarms(base.Resource):
+    """``/v2/query/alarms``"""
+
+    below = {'history': History}
+
+    @base.json
+    def post(self, request: webob.Request,
+             response: webob.Response) -> list[dict[str, Any]]:
+        """Find alarms of the project, an admin those of all."""
+        base.enforce(self.services, request, policies.QUERY)
+        condition, page = _read(
+            self.services, request, alarm_list.FIELDS,
+            ('project_id', 'project'), alarm_list.NEWEST_FIRST)
+        with self.services.db.reader() as conn:
+            found = alarm_list.find(conn, condition, page)
+        return [alarm_form.serialize(alarm) for alarm in found]
+
+
+class Query(base.Resource):
+    """``/v2/query``"""
+
+    below = {'alarms': Alarms}
 
 
 def _read(services: base.Services, request: webob.Request,

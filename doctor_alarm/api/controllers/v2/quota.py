@@ -23,11 +23,33 @@ def defaults(conf: cfg.ConfigOpts) -> quota.Defaults:
                           user=conf.api.user_alarm_quota)
 
 
+class Quota(base.Resource):
+    """``/v2/quotas/{project_id}``"""
+
+    def __init__(self, services: base.Services, project_id: str) -> None:
+        super().__init__(services, project_id)
+        self.project_id = project_id
+
+    @base.json
+    def get(self, request: webob.Request,
+            response: webob.Response) -> dict[str, Any]:
+        """Show the quotas of the project."""
+        return _show(self.services, request, self.project_id)
+
+    @base.plain
+    def delete(self, request: webob.Request,
+               response: webob.Response) -> webob.Response:
+        """Let the defaults hold for the project."""
+        base.enforce(self.services, request, policies.DELETE)
+        quota.delete_project(self.services.db, _checked(self.project_id))
+        response.status = 204
+        return response
+
+
 class Quotas(base.Resource):
     """``/v2/quotas``"""
 
-    def child(self, name: str) -> base.Resource:
-        return Quota(self.services, name)
+    items = 'project_id', Quota
 
     @base.json
     def get(self, request: webob.Request,
@@ -55,29 +77,6 @@ class Quotas(base.Resource):
             for item in doc.get('quotas') or ()})
         response.status = 201
         return _serialize(self.services, project_id)
-
-
-class Quota(base.Resource):
-    """``/v2/quotas/{project_id}``"""
-
-    def __init__(self, services: base.Services, project_id: str) -> None:
-        super().__init__(services)
-        self.project_id = project_id
-
-    @base.json
-    def get(self, request: webob.Request,
-            response: webob.Response) -> dict[str, Any]:
-        """Show the quotas of the project."""
-        return _show(self.services, request, self.project_id)
-
-    @base.plain
-    def delete(self, request: webob.Request,
-               response: webob.Response) -> webob.Response:
-        """Let the defaults hold for the project."""
-        base.enforce(self.services, request, policies.DELETE)
-        quota.delete_project(self.services.db, _checked(self.project_id))
-        response.status = 204
-        return response
 
 
 def _show(services: base.Services, request: webob.Request,
