@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 import hashlib
 import hmac
+import math
 import os
 import secrets
 import threading
@@ -22,6 +23,8 @@ import webob
 import webob.dec
 import webob.exc
 
+from doctor_alarm.api import errors
+from doctor_alarm.api import throttle
 from doctor_alarm import exception
 
 GROUP = 'oslo_middleware'
@@ -42,6 +45,7 @@ class BasicAuth:
     """Tells the application who calls, as keystonemiddleware does.
 
     Who does not prove it is nobody; the application refuses or serves him.
+    Who fails again and again has to wait.
     """
 
     def __init__(self, app: Any, conf: cfg.ConfigOpts) -> None:
@@ -56,6 +60,7 @@ class BasicAuth:
         self._users = parse_users(conf.api.http_basic_users)
         self._key = secrets.token_bytes(32)
         self._right: dict[bytes, None] = {}
+        self._throttle = throttle.Throttle(conf.api.http_basic_failures)
         self._lock = threading.Lock()
 
     @webob.dec.wsgify
@@ -63,32 +68,54 @@ class BasicAuth:
         environ = request.environ
         for name in [n for n in environ if n.startswith(_CLAIMS)]:
             del environ[name]
-        name = self._name(environ) if 'HTTP_AUTHORIZATION' in environ else ''
+        name, pause = '', 0.0
+        if 'HTTP_AUTHORIZATION' in environ:
+            name, pause = self._log_in(environ)
         if name:
             environ.update(HTTP_X_IDENTITY_STATUS='Confirmed',
                            HTTP_X_USER_ID=name, HTTP_X_USER_NAME=name,
                            **self._users.get(name, {}))
         answer = request.get_response(self._app)
         if answer.status_int == 401:
+            if pause:
+                return _wait(pause)
             answer.headers['WWW-Authenticate'] = CHALLENGE
         return answer
 
-    def _name(self, environ: dict[str, Any]) -> str:
-        """Return the name that was proven; empty: none."""
+    def _log_in(self, environ: dict[str, Any]) -> tuple[str, float]:
+        """Return the name that was proven, empty: none; and for how long not.
+
+        While somebody has to wait, a right password is not known either:
+        how quickly it is refused must tell nothing.
+        """
         try:
             name, password = basic_auth.parse_token(
                 basic_auth.parse_header(environ))
-            # It is logged, and it is an id.
-            if not name or not name.isprintable():
-                return ''
-            key = self._digest(name, password)
-            if key not in self._right:
-                basic_auth.authenticate(self._file, name, password)
-                self._remember(key)
-        except (webob.exc.HTTPException, OSError, ValueError):
+        except webob.exc.HTTPException:
+            return '', 0.0
+        # It is logged, and it is an id.
+        if not name or not name.isprintable():
+            return '', 0.0
+        who = throttle.who(environ.get('REMOTE_ADDR') or '', name)
+        pause = self._throttle.pause(who)
+        if pause:
+            return '', pause
+        try:
+            self._check(name, password)
+        except (webob.exc.HTTPUnauthorized, ValueError):
             # ValueError: no bcrypt takes more than 72 bytes.
-            return ''
-        return name
+            self._throttle.failed(who)
+            return '', 0.0
+        except (webob.exc.HTTPException, OSError):
+            return '', 0.0      # the file is at fault
+        self._throttle.passed(who)
+        return name, 0.0
+
+    def _check(self, name: str, password: bytes) -> None:
+        key = self._digest(name, password)
+        if key not in self._right:
+            basic_auth.authenticate(self._file, name, password)
+            self._remember(key)
 
     def _digest(self, name: str, password: bytes) -> bytes:
         found = os.stat(self._file)
@@ -102,6 +129,12 @@ class BasicAuth:
             while len(self._right) >= _REMEMBERED:
                 del self._right[next(iter(self._right))]
             self._right[key] = None
+
+
+def _wait(pause: float) -> webob.Response:
+    answer = errors.make(429, 'Too many logins failed, try again later')
+    answer.retry_after = math.ceil(pause)
+    return answer
 
 
 def parse_users(entries: Iterable[str]) -> dict[str, dict[str, str]]:

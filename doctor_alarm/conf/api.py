@@ -31,6 +31,13 @@ Project and roles of each user of auth_mode http_basic, as
 name:project:role|role, e.g. zabbix:service:monitor,ops:admin:admin. The id of
 a user is the name. Who has a password and is not listed here may do nothing.
 """),
+    cfg.IntOpt('http_basic_failures', default=5, min=0, help="""
+Failed logins of auth_mode http_basic from one address under one name before
+the next one has to wait: a second, then twice as long with every failure, up
+to a minute. Meanwhile the answer is 429. 0: never. Behind a proxy set
+[oslo_middleware] enable_proxy_headers_parsing, or all clients are one address.
+Each process of the API counts for itself.
+"""),
     cfg.IntOpt('workers', default=1, min=1, help="""
 Processes of the API on this host. Raise it when one core is busy. Each counts
 for itself: /metrics shows the counters of the process that answers.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import functools
 import logging
 import os
 import sqlite3
@@ -257,9 +258,12 @@ def _create_engine(conf: cfg.ConfigOpts, patient: bool) -> sa.Engine:
     pool.tune(engine)
     if backend in ('mysql', 'mariadb'):
         sa_event.listen(engine, 'connect', _prepare_mysql)
-        # The facade has tried a connection already, which nothing prepared:
-        # it would stay in the pool.
-        engine.dispose()
+    else:
+        sa_event.listen(engine, 'connect', functools.partial(
+            _prepare_other, engine.dialect))
+    # The facade has tried a connection already, which nothing prepared: it
+    # would stay in the pool.
+    engine.dispose()
     return engine
 
 
@@ -284,6 +288,13 @@ def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
     # As the collations of the other databases have it.
     cursor.execute('PRAGMA case_sensitive_like=ON')
     cursor.close()
+
+
+def _prepare_other(dialect: sa.Dialect, dbapi_connection: Any,
+                   _record: Any) -> None:
+    # PostgreSQL's default, but a role, a database or a server may have
+    # another one: transactions would fail where they are to wait.
+    dialect.set_isolation_level(dbapi_connection, 'READ COMMITTED')
 
 
 def _prepare_mysql(dbapi_connection: Any, _record: Any) -> None:

@@ -40,7 +40,8 @@ RULES = [
     _rule(CREATE, base.MEMBER_OR_ADMIN, 'Create an alarm.',
           'POST', '/v2/alarms'),
     _rule(CREATE_ALL, base.ADMIN,
-          'Create an alarm on the events of all projects and of the cloud.',
+          'Create an alarm on the events of all projects and of the cloud, '
+          'or try its rule.',
           'POST', '/v2/alarms'),
     _rule(TEST, base.READER_OR_ADMIN, 'Try a rule with an event.', 'POST',
           '/v2/alarms/test'),

@@ -69,6 +69,8 @@ def rows(own):
         ('POST', '/v2/alarms', 'on the events of all projects',
          {**ALARM, 'event_rule': {**RULE, 'scope': 'cloud'}}),
         ('POST', '/v2/alarms/test', '', {'event_rule': RULE, 'event': EVENT}),
+        ('POST', '/v2/alarms/test', 'on the events of all projects',
+         {'event_rule': {**RULE, 'scope': 'cloud'}, 'event': EVENT}),
         ('GET', alarm, '', None),
         ('PUT', alarm, '', ALARM),
         ('DELETE', alarm, '', None),

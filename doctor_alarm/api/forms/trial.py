@@ -14,6 +14,7 @@ from doctor_alarm import constraint
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import match
+from doctor_alarm.objects import alarm as alarm_obj
 from doctor_alarm.schemas import trial as schema
 
 _TYPES = {event_mod.TraitType.TEXT: 'string',
@@ -22,25 +23,34 @@ _TYPES = {event_mod.TraitType.TEXT: 'string',
           event_mod.TraitType.DATETIME: 'datetime'}
 
 
-def run(doc: Any, project_id: str | None,
-        received: datetime.datetime) -> dict[str, Any]:
-    """Return what a rule makes of an event.
+def parse(doc: Any, project_id: str | None) -> alarm_obj.Alarm:
+    """Return the alarm whose rule is tried.
 
-    :param project_id: of the alarm, and of an event that names none
+    :param project_id: of the alarm
     :raises Invalid: names the field
     """
     wrong = schema.CHECKER.first(doc)
     if wrong:
         raise exception.Invalid(wrong)
-    alarm = alarm_form.parse(
+    return alarm_form.parse(
         {'name': 'trial', 'type': 'event', 'event_rule': doc['event_rule'],
          'resource_id': doc.get('resource_id'),
          'time_constraints': doc.get('time_constraints')},
         project_id=project_id or '', user_id='')
-    event = _event(doc['event'], project_id, received)
+
+
+def run(alarm: alarm_obj.Alarm, event_doc: Mapping[str, Any],
+        received: datetime.datetime) -> dict[str, Any]:
+    """Return what the rule of an alarm makes of an event.
+
+    :param event_doc: its project is that of the alarm if it names none
+    :raises Invalid: names the field
+    """
+    project_id = alarm.project_id
+    event = _event(event_doc, project_id or None, received)
     rule = match.compile_rule(alarm.rule)
     verdict = rule.verdict(event)
-    own = rule.concerns(project_id or '', event)
+    own = rule.concerns(project_id, event)
     in_time = constraint.permits(alarm.time_constraints, event.generated)
     return {
         'verdict': verdict if own and (

@@ -10,6 +10,7 @@ import webob
 from doctor_alarm.api import body
 from doctor_alarm.api.controllers import base
 from doctor_alarm.api.forms import trial as form
+from doctor_alarm.api import ownership
 from doctor_alarm.policies import alarm as policies
 
 
@@ -21,6 +22,8 @@ class Trial(base.Resource):
              response: webob.Response) -> dict[str, Any]:
         """Say what a rule would make of an event; nothing is stored."""
         base.enforce(self.services, request, policies.TEST)
+        doc = body.read(request)
+        alarm = form.parse(doc, base.caller_of(request).project_id)
+        ownership.check_scope(self.services, request, alarm)
         return form.run(
-            body.read(request), base.caller_of(request).project_id,
-            datetime.datetime.now(datetime.UTC))
+            alarm, doc['event'], datetime.datetime.now(datetime.UTC))

@@ -10,9 +10,11 @@ import bcrypt
 import fixtures
 from keystoneauth1 import http_basic
 from keystoneauth1 import session
+from oslo_middleware import http_proxy_to_wsgi
 
 from doctor_alarm.api import app
 from doctor_alarm.api import basic_auth
+from doctor_alarm.api import throttle
 from doctor_alarm import exception
 from doctor_alarm.tests.functional.api import served
 from doctor_alarm.tests.unit.api import base as api_base
@@ -29,11 +31,12 @@ def line(name, password):
         password.encode(), bcrypt.gensalt(4)).decode())
 
 
-class BasicAuthTest(served.ServedTestCase):
+class BasicAuthTestCase(served.ServedTestCase):
 
     options = {'auth_mode': 'http_basic', 'http_basic_users': [
         'alice:p1:member|reader', 'zabbix:service:monitor', 'bob:p2:member',
-        'root:admin:admin', 'gone:p1:admin']}
+        'root:admin:admin', 'gone:p1:admin'],
+        'http_basic_failures': 50}
 
     def prepare(self):
         self.path = os.path.join(
@@ -65,6 +68,9 @@ class BasicAuthTest(served.ServedTestCase):
             {'faultcode': 'Client', 'debuginfo': None,
              'faultstring': 'Authentication required'},
             answer.json()['error_message'])
+
+
+class BasicAuthTest(BasicAuthTestCase):
 
     def test_an_alarm(self):
         created = self.call('post', '/v2/alarms', 'alice', 'secret:1',
@@ -176,3 +182,84 @@ class BasicAuthTest(served.ServedTestCase):
                 'http_basic_users', entries, group='api')
             self.assertIn('[api] http_basic_users: %r is not' % entries[-1],
                           self.refused_at_start())
+
+
+class ThrottleTestCase(BasicAuthTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.now = 1000.0
+        auth = self.application
+        while not isinstance(auth, basic_auth.BasicAuth):
+            auth = getattr(auth, '_app', None) or auth.application
+        auth._throttle = throttle.Throttle(3, lambda: self.now)
+        self.checked = self.useFixture(fixtures.MockPatch(
+            'doctor_alarm.api.basic_auth.basic_auth.authenticate',
+            wraps=basic_auth.basic_auth.authenticate)).mock
+
+    def alarms(self, password, name='alice', path='/v2/alarms', **kwargs):
+        return self.call('get', path, name, password, **kwargs)
+
+    def guess(self, times=3):
+        for number in range(times):
+            self.assert_refused(self.alarms('guess %d' % number))
+
+
+class ThrottleTest(ThrottleTestCase):
+    """Who guesses has to wait."""
+
+    def test_wrong_and_right_ones_wait(self):
+        # given: a password that is remembered
+        self.assertEqual(200, self.alarms('secret:1').status_code)
+        self.guess()
+        self.checked.reset_mock()
+
+        for password in ('secret:1', 'wrong'):
+            answer = self.alarms(password)
+            self.assertEqual((429, '1'), (
+                answer.status_code, answer.headers['Retry-After']))
+            self.assertEqual(
+                {'faultcode': 'Client', 'debuginfo': None, 'faultstring':
+                    'Too many logins failed, try again later'},
+                answer.json()['error_message'])
+        self.checked.assert_not_called()
+
+        self.now += 1.1
+        self.assertEqual(200, self.alarms('secret:1').status_code)
+
+    def test_others_do_not(self):
+        self.guess()
+
+        self.assertEqual(200, self.alarms('b', 'bob').status_code)
+        self.assertEqual(200, self.alarms('wrong', path='/').status_code)
+
+    def test_a_password_is_checked_once(self):
+        for _time in range(5):
+            self.assertEqual(200, self.alarms('secret:1').status_code)
+
+        self.checked.assert_called_once()
+
+    def test_a_file_that_is_gone_is_nobodys_failure(self):
+        os.rename(self.path, self.path + '.away')
+        for _time in range(5):
+            self.assert_refused(self.alarms('secret:1'))
+        os.rename(self.path + '.away', self.path)
+
+        self.assertEqual(200, self.alarms('secret:1').status_code)
+
+
+class BehindProxyTest(ThrottleTestCase):
+
+    def prepare(self):
+        super().prepare()
+        self.conf.register_opts(
+            http_proxy_to_wsgi.OPTS, group=basic_auth.GROUP)
+        self.conf.set_override('enable_proxy_headers_parsing', True,
+                               group=basic_auth.GROUP)
+
+    def test_clients_are_told_apart(self):
+        self.guess()
+
+        self.assertEqual(429, self.alarms('secret:1').status_code)
+        self.assertEqual(200, self.alarms('secret:1', headers={
+            'X-Forwarded-For': '192.0.2.9'}).status_code)

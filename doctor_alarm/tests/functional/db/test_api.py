@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from doctor_alarm.db import api
 from doctor_alarm.tests import base
 from doctor_alarm.tests.services import mariadb
+from doctor_alarm.tests.services import postgresql
 from doctor_alarm.tests import storage
 
 
@@ -20,3 +21,20 @@ class MariaDBConnectionsTest(base.TestCase):
             for conn in (first, second):
                 self.assertEqual('READ-COMMITTED', conn.execute(
                     sa.text('SELECT @@tx_isolation')).scalar())
+
+
+class PostgreSQLConnectionsTest(base.TestCase):
+
+    def test_every_connection_is_prepared(self):
+        """Given that the database itself has another default."""
+        database = self.useFixture(postgresql.Database())
+        database.server.execute(
+            'ALTER DATABASE %s SET default_transaction_isolation = '
+            'serializable' % database.url.rpartition('/')[2])
+        db = api.Database(self.useFixture(storage.Storage(database.url)).conf)
+        self.addCleanup(db.dispose)
+
+        with db.writer() as first, db.writer() as second, db.reader() as last:
+            for conn in (first, second, last):
+                self.assertEqual('read committed', conn.execute(
+                    sa.text('SHOW transaction_isolation')).scalar())

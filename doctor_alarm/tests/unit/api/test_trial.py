@@ -115,5 +115,12 @@ class TrialTest(base.ApiTestCase):
             self.assertIn(
                 words, self.fault(400, 'post', '/v2/alarms/test', doc))
 
+    def test_a_rule_that_could_not_be_created(self):
+        doc = {'event_rule': {**RULE, 'scope': 'cloud'}, 'event': POSTED}
+
+        self.fault(403, 'post', '/v2/alarms/test', doc)
+        self.assertTrue(self.call(
+            'post', '/v2/alarms/test', doc, base.ADMIN, 200)['raise'])
+
     def test_it_is_for_readers(self):
         self.fault(403, 'post', '/v2/alarms/test', {}, base.NO_ROLE)
