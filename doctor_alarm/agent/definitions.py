@@ -18,9 +18,9 @@ from typing import Any
 
 from oslo_config import cfg
 
-from doctor_alarm.agent import document
 from doctor_alarm.agent import jsonpath
 from doctor_alarm.agent import trait_plugins
+from doctor_alarm import document
 from doctor_alarm import event
 from doctor_alarm import exception
 
@@ -136,7 +136,7 @@ def load(conf: cfg.ConfigOpts) -> Definitions:
     :raises ConfigurationError: with file and line
     """
     path = document.find(conf, 'event', 'definitions_cfg_file',
-                         'event_definitions.yaml')
+                         'agent/data/event_definitions.yaml')
     return Definitions(
         read(path), not conf.event.drop_unmatched_notifications)
 

@@ -13,7 +13,7 @@ import urllib.parse
 from oslo_config import cfg
 
 from doctor_alarm.agent import definitions
-from doctor_alarm.agent import document
+from doctor_alarm import document
 from doctor_alarm import exception
 
 
@@ -49,7 +49,7 @@ def load(conf: cfg.ConfigOpts) -> list[Sink]:
     :raises ConfigurationError: with file and line
     """
     return read(document.find(conf, None, 'event_pipeline_cfg_file',
-                              'event_pipeline.yaml'))
+                              'agent/data/event_pipeline.yaml'))
 
 
 def read(path: str) -> list[Sink]:

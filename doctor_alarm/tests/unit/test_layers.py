@@ -13,8 +13,9 @@ PACKAGE = 'doctor_alarm'
 
 LAYERS = (
     # values, the pure heart, options: no I/O of our own
-    {'action', 'conf', 'constraint', 'event', 'exception', 'match', 'metrics',
-     'policies', 'redact', 'schemas', 'signature', 'transition'},
+    {'action', 'conf', 'constraint', 'document', 'event', 'exception', 'fault',
+     'match', 'metrics', 'policies', 'redact', 'schemas', 'signature',
+     'transition'},
     # the outside world: who asks, the bus, the database, the process
     {'context', 'credential', 'db', 'guard', 'messaging', 'policy', 'service'},
     # the nouns and their SQL; dead letters in the queue of the broker
@@ -31,7 +32,7 @@ STAGES = LAYERS[3]
 WITHOUT_DATABASE = {'agent', 'inspector', 'monitors'}
 
 # Besides the standard library and oslo, for the units of layer 0
-PURE = {'conf': {'pbr'}, 'constraint': {'croniter'},
+PURE = {'conf': {'pbr'}, 'constraint': {'croniter'}, 'document': {'yaml'},
         'metrics': {'prometheus_client'},
         'schemas': {'fastjsonschema', 'jsonschema'}}
 

@@ -12,8 +12,6 @@ import yaml
 
 from doctor_alarm import exception
 
-DATA = os.path.join(os.path.dirname(__file__), 'data')
-
 _NOT_CHOSEN = (cfg.Locations.opt_default, cfg.Locations.set_default)
 
 
@@ -108,8 +106,10 @@ def find(conf: cfg.ConfigOpts, group: str | None, option: str,
          packaged: str) -> str:
     """Return the path of the file that an option names.
 
-    Next to the configuration file and in the standard directories; the
-    packaged file if the option was not set.
+    Next to the configuration file and in the standard directories.
+
+    :param packaged: the file of this package that counts if it was not set
+    :raises ConfigurationError: the file that was set is not there
     """
     name = conf[group][option] if group else conf[option]
     path = conf.find_file(name)
@@ -122,7 +122,7 @@ def find(conf: cfg.ConfigOpts, group: str | None, option: str,
         raise exception.ConfigurationError(
             where='[%s] %s' % (group or 'DEFAULT', option),
             reason='file not found: %s' % name)
-    return os.path.join(DATA, packaged)
+    return os.path.join(os.path.dirname(__file__), packaged)
 
 
 class _Loader(yaml.SafeLoader):
