@@ -21,10 +21,12 @@ class Receiver(fixtures.Fixture):
     :ivar manner: how to answer, in place of the plain way; called with the
         request handler and the status
     :ivar refusals: (notification id, when in seconds) of what was not kept
+    :param tls: context of a server, for https
     """
 
-    def __init__(self, status=204):
+    def __init__(self, status=204, tls=None):
         self.status = status
+        self._tls = tls
         self.bodies = []
         self.headers = []
         self.refusals = []
@@ -42,12 +44,16 @@ class Receiver(fixtures.Fixture):
 
     @property
     def url(self):
-        return 'http://127.0.0.1:%d/' % self.port
+        return '%s://127.0.0.1:%d/' % (
+            'https' if self._tls else 'http', self.port)
 
     def start(self):
         """Listen, again on the port of the last time."""
         self._server = _Server(('127.0.0.1', self.port or 0), _Handler)
         self._server.receiver = self
+        if self._tls:
+            self._server.socket = self._tls.wrap_socket(
+                self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True,
                          kwargs={'poll_interval': 0.02}).start()

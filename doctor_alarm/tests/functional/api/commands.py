@@ -21,17 +21,22 @@ MODULES = {'openstack': 'openstackclient.shell', 'aodh': 'aodhclient.shell'}
 
 
 class Client(fixtures.Fixture):
-    """``run(*arguments)`` returns (status, output, errors)."""
+    """``run(*arguments)`` returns (status, output, errors).
 
-    def __init__(self, program):
+    :param environment: of the program, in place of all ``OS_`` of ours
+    """
+
+    def __init__(self, program, **environment):
         self._program = program
+        self._environment = environment
 
     def _setUp(self):
         self._server = subprocess.Popen(
             [sys.executable, '-m', __name__, self._program],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={name: value for name, value in os.environ.items()
-                 if not name.startswith(('OS_', 'AODH_'))})
+                 if not name.startswith(('OS_', 'AODH_'))}
+            | self._environment)
         self.addCleanup(self._stop)
 
     def _stop(self):
