@@ -43,6 +43,7 @@ _TABLE: dict[str, Any] = {
 #: Definitions and their present state. ``version`` counts what the API
 #: changed: the evaluator matches again where it moved since the look-up.
 #: ``active_count``: resources in alarm, for alarms with ``clear``.
+#: ``led_to_*``: how often events led to each state.
 alarm = sa.Table(
     'alarm', metadata,
     sa.Column('id', _id(), primary_key=True),
@@ -66,6 +67,10 @@ alarm = sa.Table(
     sa.Column('time_constraints', _text(), nullable=False),
     sa.Column('version', sa.BigInteger(), nullable=False),
     sa.Column('active_count', sa.Integer(), nullable=False),
+    sa.Column('led_to_ok', sa.BigInteger(), nullable=False,
+              server_default='0'),
+    sa.Column('led_to_alarm', sa.BigInteger(), nullable=False,
+              server_default='0'),
     sa.Index(None, 'project_id', 'timestamp', 'id'),
     sa.Index(None, 'timestamp', 'id'),
     # Clients look alarms up by name.

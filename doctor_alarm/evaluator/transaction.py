@@ -214,6 +214,8 @@ class Work:
             alarm_id=alarm.id, on_behalf_of=alarm.project_id, type=kind,
             detail=detail, timestamp=self._now, actor=change.SERVICE,
             message_id=message_id))
+        if kind is change.Type.STATE_TRANSITION:
+            alarm.count(detail['state'])
 
     def store(self) -> list[list[str]]:
         """Write everything; return [lane, token] of the lanes leased."""

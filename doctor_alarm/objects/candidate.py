@@ -29,6 +29,8 @@ from doctor_alarm import transition
 #: Rules that are kept compiled: those of a few batches. More would help those
 #: alone who have no more alarms than that, and cost memory.
 COMPILED = 2048
+#: State that events lead to -> column that counts how often.
+_COUNTERS = {transition.OK: 'led_to_ok', transition.ALARM: 'led_to_alarm'}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,7 +46,10 @@ class Candidate:
 
 @dataclasses.dataclass(slots=True)
 class Locked:
-    """An alarm that this transaction has to itself; ``state`` moves on."""
+    """An alarm that this transaction has to itself; ``state`` moves on.
+
+    ``led_to``: how often which state was recorded.
+    """
 
     id: str
     name: str
@@ -57,6 +62,12 @@ class Locked:
     state: transition.AlarmState
     reason: str = ''
     changed: bool = False
+    led_to: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def count(self, state: str) -> None:
+        """Note that an event led to a state."""
+        self.led_to[state] = self.led_to.get(state, 0) + 1
+        self.changed = True
 
 
 def of_events(conn: sa.Connection, events: Sequence[event_mod.Event],
@@ -158,7 +169,8 @@ def store(out: batch.Batch, dialect: str, alarms: Iterable[Locked],
           now: int) -> None:
     """Store the states of locked alarms."""
     values = [
-        (a.id, a.state.state, a.reason, now, a.state.active_count)
+        (a.id, a.state.state, a.reason, now, a.state.active_count,
+         *(a.led_to.get(state, 0) for state in _COUNTERS))
         for a in sorted(alarms, key=operator.attrgetter('id')) if a.changed]
     if values:
         out.update(_store(dialect), rows.values(values))
@@ -168,7 +180,8 @@ def store(out: batch.Batch, dialect: str, alarms: Iterable[Locked],
 def _store(dialect: str) -> sa.Update:
     new = rows.table(dialect, {
         'id': 'id', 'state': 'id', 'state_reason': 'text',
-        'state_timestamp': 'int', 'active_count': 'int'})
+        'state_timestamp': 'int', 'active_count': 'int',
+        **dict.fromkeys(_COUNTERS.values(), 'int')})
     alarm = models.alarm
     # An empty reason: only the number of resources in alarm changed.
     told = new.c.state_reason != sa.literal_column("''")
@@ -181,7 +194,9 @@ def _store(dialect: str) -> sa.Update:
         alarm.c.state_timestamp: sa.case(
             (told, new.c.state_timestamp), else_=alarm.c.state_timestamp),
         alarm.c.evaluate_timestamp: new.c.state_timestamp,
-        alarm.c.active_count: new.c.active_count})
+        alarm.c.active_count: new.c.active_count,
+        **{alarm.c[name]: alarm.c[name] + new.c[name]
+           for name in _COUNTERS.values()}})
 
 
 def _locked(row: Any) -> Locked:

@@ -77,6 +77,10 @@ def _create_alarm():
         sa.Column('time_constraints', _text(), nullable=False),
         sa.Column('version', sa.BigInteger(), nullable=False),
         sa.Column('active_count', sa.Integer(), nullable=False),
+        sa.Column('led_to_ok', sa.BigInteger(), nullable=False,
+                  server_default='0'),
+        sa.Column('led_to_alarm', sa.BigInteger(), nullable=False,
+                  server_default='0'),
         sa.PrimaryKeyConstraint('id', name='pk_alarm'),
         **_TABLE)
     op.create_index('ix_alarm_project_id_timestamp_id', 'alarm',

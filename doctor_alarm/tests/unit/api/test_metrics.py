@@ -1,31 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 
-from doctor_alarm.objects import change
+import datetime
+
+import sqlalchemy as sa
+
+from doctor_alarm.db import models
+from doctor_alarm.evaluator import engine
+from doctor_alarm import event
 from doctor_alarm.tests.unit.api import base
+
+EVENT = 'compute.instance.update'
+RULE = {'event_type': EVENT, 'query': [
+    {'field': 'traits.state', 'op': 'eq', 'value': 'error'}],
+    'clear': {'event_type': EVENT, 'query': [
+        {'field': 'traits.state', 'op': 'eq', 'value': 'active'}]}}
 
 
 class MetricsTest(base.ApiTestCase):
 
     def setUp(self):
         super().setUp()
-        self.mine = self.create()['alarm_id']
-        self.theirs = self.create(base.BOB)['alarm_id']
+        self.engine = engine.Engine(self.db, lambda hint: None, lease=15)
+        self.mine = self.create(event_rule=RULE)['alarm_id']
+        self.theirs = self.create(base.BOB, event_rule=RULE)['alarm_id']
         self.count = 0
-        for alarm_id, project_id, state in [
-                (self.mine, 'p1', 'alarm'), (self.mine, 'p1', 'ok'),
-                (self.mine, 'p1', 'alarm'), (self.theirs, 'p2', 'alarm')]:
-            self.evaluated(alarm_id, project_id, state)
+        for project_id, state in [('p1', 'error'), ('p1', 'active'),
+                                  ('p1', 'error'), ('p2', 'error')]:
+            self.happen(project_id, state)
 
-    def evaluated(self, alarm_id, project_id, state):
-        """A transition as the evaluator stores it."""
+    def happen(self, project_id, state):
         self.count += 1
-        with self.db.writer() as conn:
-            change.insert(conn, [change.row(
-                alarm_id=alarm_id, on_behalf_of=project_id,
-                type=change.Type.STATE_TRANSITION,
-                detail={'state': state, 'transition_reason': 'Event'},
-                timestamp=self.db.now(), actor=change.SERVICE,
-                message_id='m%d' % self.count)])
+        now = datetime.datetime.now(datetime.UTC)
+        self.last = event.build(
+            message_id='m%d' % self.count, event_type=EVENT, generated=now,
+            received=now, project_id=project_id,
+            traits={'instance_id': 'vm1', 'state': state})
+        self.engine.process([self.last])
 
     def show(self, who, query=''):
         found = self.call('get', '/v2/metrics' + query, who=who)
@@ -52,6 +62,28 @@ class MetricsTest(base.ApiTestCase):
         self.call('put', '/v2/alarms/%s/state' % self.mine, 'ok')
 
         self.assertEqual(1, self.show(base.ALICE)[self.mine][1]['ok'])
+
+    def test_what_changed_nothing_is_not_counted(self):
+        self.happen('p1', 'error')
+        self.happen('p1', 'active')
+        self.engine.process([self.last])
+
+        self.assertEqual({'insufficient data': 0, 'ok': 2, 'alarm': 2},
+                         self.show(base.ALICE)[self.mine][1])
+
+    def test_an_edit_keeps_them(self):
+        self.call('put', '/v2/alarms/' + self.mine,
+                  self.alarm(name='another', event_rule=RULE))
+
+        self.assertEqual({'insufficient data': 0, 'ok': 1, 'alarm': 2},
+                         self.show(base.ALICE)[self.mine][1])
+
+    def test_a_purge_of_the_history_keeps_them(self):
+        before = self.show(base.ALICE)
+        with self.db.writer() as conn:
+            conn.execute(sa.delete(models.change))
+
+        self.assertEqual(before, self.show(base.ALICE))
 
     def test_of_what_exists(self):
         self.call('delete', '/v2/alarms/' + self.mine)
