@@ -33,12 +33,7 @@ def make_app(conf: cfg.ConfigOpts) -> Any:
 
     :raises ConfigurationError: it can not work as configured
     """
-    if conf.api.auth_mode == 'noauth' and not server.is_loopback(
-            str(conf.api.host)):
-        raise exception.ConfigurationError(
-            where='[api] auth_mode = noauth', reason=(
-                'anybody who reaches [api] host %s would be an administrator'
-                % conf.api.host))
+    check(conf)
     db = db_api.Database(conf)
     schema.check(db)
     db.dispose()
@@ -46,6 +41,19 @@ def make_app(conf: cfg.ConfigOpts) -> Any:
         messaging.get_own_transport(conf), conf.evaluator.event_topic,
         PUBLISHER_ID, deadline=conf.api.publish_timeout)
     return app.build_app(conf, db, events.BusEvents(publisher))
+
+
+def check(conf: cfg.ConfigOpts) -> None:
+    """Look for what nobody can want.
+
+    :raises ConfigurationError: names it
+    """
+    if conf.api.auth_mode == 'noauth' and not server.is_loopback(
+            str(conf.api.host)):
+        raise exception.ConfigurationError(
+            where='[api] auth_mode = noauth', reason=(
+                'anybody who reaches [api] host %s would be an administrator'
+                % conf.api.host))
 
 
 class ApiService(service.Service):

@@ -73,6 +73,11 @@ def standalone() -> int:
     return run('standalone')
 
 
+def status() -> int:
+    """doctor-alarm-status"""
+    return run('status')
+
+
 if __name__ == '__main__':
     # tools/quickstart.sh: the name of the command, then its arguments
     sys.exit(run(sys.argv.pop(1)))

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Callable
 import gc
 import json
-import os
 import sys
 from typing import Any
 
@@ -19,6 +18,7 @@ from doctor_alarm.api import alarm_import
 from doctor_alarm.api import app
 from doctor_alarm.cmd import credential
 from doctor_alarm.cmd import delivery
+from doctor_alarm.cmd import state
 from doctor_alarm import conf as conf_mod
 from doctor_alarm.db import api as db_api
 from doctor_alarm.db import schema
@@ -29,22 +29,9 @@ from doctor_alarm import messaging
 from doctor_alarm.objects import dead_letter as dead_letter_obj
 from doctor_alarm.objects import purge
 from doctor_alarm import redact
-from doctor_alarm import standalone
 
 #: What a command does, with its arguments in ``conf.command``.
 _Command = Callable[[cfg.ConfigOpts], None]
-
-_STATE_PATH = cfg.StrOpt(
-    'state-path', help='Folder of a standalone service, instead of database '
-    'and broker of the configuration.')
-
-_DEFAULTS: dict[tuple[str, str | None], Any] = {
-    # What it does goes to the terminal, not to the log.
-    ('log_file', None): '/dev/null',
-    # Who waits at the terminal can try again himself.
-    ('max_retries', 'database'): 1,
-    ('retry_interval', 'database'): 0,
-}
 
 
 def main() -> int:
@@ -52,14 +39,10 @@ def main() -> int:
     try:
         conf = conf_mod.prepare(
             sys.argv[1:], name='doctor-alarm-manage',
-            cli_opts=[_STATE_PATH, cfg.SubCommandOpt(
+            cli_opts=[state.PATH, cfg.SubCommandOpt(
                 'command', title='commands', handler=_add_commands)],
-            defaults=_DEFAULTS)
-        if conf.state_path:
-            _check_state(conf)
-            conf.set_override(
-                'connection', standalone.database_url(conf.state_path),
-                group='database')
+            defaults=state.DEFAULTS)
+        state.use(conf, new=conf.command.run is db_sync)
         conf.command.run(conf)
     except (exception.DoctorAlarmException, OSError) as exc:
         print('ERROR: %s' % exc, file=sys.stderr)
@@ -79,14 +62,6 @@ def main() -> int:
               file=sys.stderr)
         return 1
     return 0
-
-
-def _check_state(conf: cfg.ConfigOpts) -> None:
-    """Refuse a folder that nobody ever used, but for making it."""
-    if conf.command.run is not db_sync and not os.path.exists(
-            os.path.join(conf.state_path, 'doctor-alarm.sqlite')):
-        raise exception.Invalid(
-            'No standalone service has its state in %s' % conf.state_path)
 
 
 def db_sync(conf: cfg.ConfigOpts) -> None:

@@ -38,6 +38,12 @@ def head() -> str | None:
     return script.ScriptDirectory(str(_MIGRATIONS)).get_current_head()
 
 
+def knows(revision: str) -> bool:
+    """Whether this code has a revision; a newer version may have more."""
+    return any(found.revision == revision for found in script.ScriptDirectory(
+        str(_MIGRATIONS)).walk_revisions())
+
+
 def check(db: db_api.Database) -> None:
     """Make sure that the schema is the one of this code.
 

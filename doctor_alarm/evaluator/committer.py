@@ -73,13 +73,21 @@ def make(conf: cfg.ConfigOpts, engine: Engine, dead_letters: DeadLetters, *,
         not take what it is given
     :raises ConfigurationError: the options contradict each other
     """
+    check(conf)
+    return Committer(
+        engine.process, dead_letters, stopping=stopping, source=source,
+        options=conf.evaluator, database_answers=database_answers)
+
+
+def check(conf: cfg.ConfigOpts) -> None:
+    """Look for options that contradict each other.
+
+    :raises ConfigurationError: names them
+    """
     if conf.evaluator.wakeup_lease <= conf.notifier.timeout:
         raise exception.ConfigurationError(
             where='[evaluator] wakeup_lease',
             reason='must be more than [notifier] timeout')
-    return Committer(
-        engine.process, dead_letters, stopping=stopping, source=source,
-        options=conf.evaluator, database_answers=database_answers)
 
 
 class Committer:

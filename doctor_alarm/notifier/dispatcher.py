@@ -26,6 +26,17 @@ LOG = logging.getLogger(__name__)
 BACKLOG = 100000
 
 
+def check(conf: cfg.ConfigOpts) -> None:
+    """Look for options that contradict each other.
+
+    :raises ConfigurationError: names them
+    """
+    if conf.notifier.lease <= 2 * conf.notifier.timeout:
+        raise exception.ConfigurationError(
+            where='[notifier] lease',
+            reason='must be more than twice the timeout')
+
+
 class Dispatcher:
     """Delivers what wake-ups and its own sweep find.
 
@@ -42,10 +53,7 @@ class Dispatcher:
         :param on_failure: called in its thread if it ends with an error
         :raises ConfigurationError: the options contradict each other
         """
-        if conf.notifier.lease <= 2 * conf.notifier.timeout:
-            raise exception.ConfigurationError(
-                where='[notifier] lease',
-                reason='must be more than twice the timeout')
+        check(conf)
         self._plugins = plugins or registry.Registry.load(conf)
         self._lanes = lanes_mod.Lanes(
             conf, ledger.Ledger(conf, db),

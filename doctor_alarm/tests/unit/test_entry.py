@@ -61,7 +61,7 @@ class ImportTest(base.TestCase):
                              (errors, child.returncode), name)
 
     def test_ctrl_c_is_one_line(self):
-        for name in ('manage', 'quickstart'):
+        for name in ('manage', 'quickstart', 'status'):
             child = self.start(name)
             child.send_signal(signal.SIGINT)
 
@@ -82,7 +82,7 @@ class ScriptsTest(base.TestCase):
     def test_all_begin_there(self):
         found = list(scripts())
 
-        self.assertEqual(6, len(found))
+        self.assertEqual(7, len(found))
         for name, module, function in found:
             self.assertEqual(entry.__name__, module)
             self.assertEqual(name, getattr(entry, function).__doc__)
