@@ -9,6 +9,8 @@ A step is one of
     what they print;
 ``('answer', document)``
     what they print, as JSON;
+``('ini', text)``, ``('yaml', text)``
+    what a file of a configuration says;
 ``('call', Call)``
     what a receiver is called with;
 ``('receiver', status)``
@@ -19,6 +21,7 @@ A step is one of
 import dataclasses
 import json
 import re
+import textwrap
 
 #: What may be another one each time.
 _ID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
@@ -28,10 +31,10 @@ _PROJECT = re.compile(r'[0-9a-f]{32}')
 
 _HEADING = re.compile(r'(?m)^(\S.*)\n([=-])\2{2,}$')
 _STEP = re.compile(
-    r'(?m)^\.\. (?:receiver answers (?P<status>\d+)$'
-    r'|code-block:: (?P<kind>\w+)\n(?:   :caption: (?P<caption>.*)\n)?'
-    r'\n(?P<body>(?:    .*\n|\n)+))')
-_OTHER = re.compile(r'(?m)^\.\. code-block::')
+    r'(?m)^(?P<in> *)\.\. (?:receiver answers (?P<status>\d+)$'
+    r'|code-block:: (?P<kind>\w+)\n(?:(?P=in)   :caption: (?P<caption>.*)\n)?'
+    r'\n(?P<body>(?:(?P=in)    .*\n|\n)+))')
+_OTHER = re.compile(r'(?m)^ *\.\. code-block::')
 
 
 @dataclasses.dataclass
@@ -60,8 +63,8 @@ def _steps(text):
         if one['status']:
             yield 'receiver', int(one['status'])
         else:
-            yield _step(one['kind'], one['caption'], re.sub(
-                '(?m)^    ', '', one['body']).strip('\n') + '\n')
+            yield _step(one['kind'], one['caption'], textwrap.dedent(
+                one['body']).strip('\n') + '\n')
 
 
 def _step(kind, caption, body):
@@ -70,6 +73,8 @@ def _step(kind, caption, body):
             return caption or 'run', body
         case 'text', 'Output':
             return 'output', body
+        case 'ini' | 'yaml', None:
+            return kind, body
         case 'json', 'Answer':
             return 'answer', json.loads(body)
         case 'http', None:

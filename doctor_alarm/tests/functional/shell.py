@@ -17,10 +17,12 @@ from doctor_alarm.tests.functional.api import commands
 
 #: Asks the client that is loaded already.
 _PROGRAM = """#!%(python)s -IS
-import json, socket, sys
+import json, os, socket, sys
+asked = sys.argv[1:], {name: value for name, value in os.environ.items()
+                       if name.startswith('OS_')}
 with socket.socket(socket.AF_UNIX) as sock:
     sock.connect(%(path)r)
-    sock.sendall(json.dumps(sys.argv[1:]).encode() + b'\\n')
+    sock.sendall(json.dumps(asked).encode() + b'\\n')
     status, output, errors = json.load(sock.makefile())
 sys.stdout.write(output)
 sys.stderr.write(errors)
@@ -31,10 +33,12 @@ sys.exit(status)
 class Shell(fixtures.Fixture):
     """A bash, in which variables and functions last.
 
-    :param environment: what is set in it, for the client as well
+    :param programs: {name: text} of scripts that it finds as well
+    :param environment: what is set in it
     """
 
-    def __init__(self, **environment):
+    def __init__(self, programs=None, **environment):
+        self._programs = programs or {}
         self._environment = environment
 
     def _setUp(self):
@@ -42,22 +46,24 @@ class Shell(fixtures.Fixture):
         folder = pathlib.Path(self.useFixture(
             fixtures.TempDir(rootdir=tempfile.gettempdir())).path)
         self._serve(str(folder / 'client'))
-        program = folder / 'openstack'
-        program.write_text(_PROGRAM % {
-            'python': sys.executable, 'path': str(folder / 'client')})
-        program.chmod(stat.S_IRWXU)
+        for name, text in {**self._programs, 'openstack': _PROGRAM % {
+                'python': sys.executable,
+                'path': str(folder / 'client')}}.items():
+            program = folder / name
+            program.write_text(text)
+            program.chmod(stat.S_IRWXU)
         self._path = '%s:%s' % (folder, os.environ['PATH'])
         self.begin()
         self.addCleanup(self._end)
 
     def _serve(self, path):
-        client = self.useFixture(commands.Client(
-            'openstack', **self._environment))
+        client = self.useFixture(commands.Client('openstack'))
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
-                self.wfile.write(json.dumps(client.run(*json.loads(
-                    self.rfile.readline()))).encode())
+                arguments, environment = json.loads(self.rfile.readline())
+                self.wfile.write(json.dumps(client.run(
+                    *arguments, **environment)).encode())
 
         server = socketserver.UnixStreamServer(path, Handler)
         self.addCleanup(server.server_close)

@@ -128,7 +128,7 @@ class ComparisonTest(base.TestCase):
 
     def test_a_block_that_is_not_understood(self):
         self.assertRaises(ValueError, recipes.sections,
-                          'A\n===\n\n.. code-block:: yaml\n\n    a: 1\n')
+                          'A\n===\n\n.. code-block:: perl\n\n    a: 1\n')
 
 
 class Recipe:

@@ -21,30 +21,26 @@ MODULES = {'openstack': 'openstackclient.shell', 'aodh': 'aodhclient.shell'}
 
 
 class Client(fixtures.Fixture):
-    """``run(*arguments)`` returns (status, output, errors).
+    """``run(*arguments)`` returns (status, output, errors)."""
 
-    :param environment: of the program, in place of all ``OS_`` of ours
-    """
-
-    def __init__(self, program, **environment):
+    def __init__(self, program):
         self._program = program
-        self._environment = environment
 
     def _setUp(self):
         self._server = subprocess.Popen(
             [sys.executable, '-m', __name__, self._program],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={name: value for name, value in os.environ.items()
-                 if not name.startswith(('OS_', 'AODH_'))}
-            | self._environment)
+                 if not name.startswith(('OS_', 'AODH_'))})
         self.addCleanup(self._stop)
 
     def _stop(self):
         self._server.kill()
         self._server.communicate()
 
-    def run(self, *arguments):
-        self._server.stdin.write(json.dumps(arguments) + '\n')
+    def run(self, *arguments, **environment):
+        self._server.stdin.write(
+            json.dumps([arguments, environment]) + '\n')
         self._server.stdin.flush()
         return tuple(json.loads(self._server.stdout.readline()))
 
@@ -60,7 +56,9 @@ def serve(program):
                 'w+') as errors:
             child = os.fork()
             if not child:
-                run(main, json.loads(line), out, errors)
+                arguments, environment = json.loads(line)
+                os.environ.update(environment)
+                run(main, arguments, out, errors)
             _pid, status = os.waitpid(child, 0)
             out.seek(0)
             errors.seek(0)
