@@ -2,6 +2,7 @@
 """Deliveries of all alarms: what is dead, and how it is sent again."""
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import webob
@@ -37,8 +38,10 @@ class Retry(base.Resource):
         replay.replay(
             self.services.db, [present.id], present.project_id)
         response.status = 202
-        return form.serialize(_get(
-            self.services, request, policies.RETRY, self.delivery_id))
+        # As it waits; a notifier may be at it already.
+        return form.serialize(dataclasses.replace(
+            _get(self.services, request, policies.RETRY, self.delivery_id),
+            status=delivery_obj.PENDING, attempts=0))
 
 
 class Delivery(base.Resource):
