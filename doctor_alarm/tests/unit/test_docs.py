@@ -6,6 +6,7 @@ import collections
 import configparser
 import contextlib
 import importlib
+import importlib.metadata
 import io
 import pathlib
 import pkgutil
@@ -124,6 +125,60 @@ class CommandsTest(base.TestCase):
     def test_the_parser_does_complain(self):
         self.assertIn('invalid choice', self.parse(['db', 'drop', '--help']))
         self.assertIn('required', self.parse(['event', 'send']))
+
+
+class ClientTest(base.TestCase):
+    """What ``openstack`` is told is what its parser understands."""
+
+    COMMAND = re.compile(
+        r'(?m)openstack(?: --os-[a-z-]+ \S+)* '
+        r'((?:alarm|alarm-history|alarming) [a-z].*)$')
+
+    def setUp(self):
+        super().setUp()
+        self.commands = {
+            tuple(entry.name.split('_')): entry
+            for entry in importlib.metadata.entry_points(
+                group='openstack.alarming.v2')}
+
+    def complaint(self, example):
+        """Return what is wrong with a command line, or None."""
+        try:
+            words = shlex.split(example)
+        except ValueError:
+            return None     # it goes on, in a way that a shell understands
+        for end in (3, 2):
+            if entry := self.commands.get(tuple(words[:end])):
+                parser = entry.load()(None, None).get_parser('openstack')
+                break
+        else:
+            return 'no such command: %s' % example
+        errors = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(errors):
+                parser.parse_args(words[end:])
+        except SystemExit:
+            return '%s: %s' % (example, errors.getvalue())
+        return None
+
+    def test_every_example_is_understood(self):
+        # Recipes are run, by a test of their own.
+        text = '\n'.join(text for name, text in DOCUMENTS.items()
+                         if name != 'recipes.rst')
+        examples = {
+            re.split(r' *[|>)]', found)[0] for found in self.COMMAND.findall(
+                re.sub(r'\\\n +', '', re.sub(r'``[^`]*``', '', text)))}
+
+        self.assertIn('alarm list', examples)
+        self.assertGreater(len(examples), 10)
+        self.assertEqual([], [
+            wrong for example in sorted(examples)
+            if (wrong := self.complaint(example))])
+
+    def test_the_parser_does_complain(self):
+        self.assertIn('no such command', self.complaint('alarm paint it'))
+        self.assertIn('--severe', self.complaint(
+            'alarm create --name a --type event --severe low'))
 
 
 class OptionsTest(base.TestCase):
