@@ -119,10 +119,6 @@ class _Bounded:
         return TimeoutError('no confirmation within %g s' % self._seconds)
 
 
-#: Without a queue that takes it the broker would drop a message in silence.
-_ROUTED = oslo_messaging.TransportOptions(at_least_once=True)
-
-
 class HintPublisher:
     """Sends wake-ups: to whoever listens now, else to nobody."""
 
@@ -145,7 +141,7 @@ class HintPublisher:
             # A notification would create the queue where nobody listens, and
             # fill it; a plain message goes to consumers that are there.
             self._transport._driver.send(
-                target, {}, message, retry=0, transport_options=_ROUTED)
+                target, {}, message, retry=0, transport_options=bus.ROUTED)
         except Exception as exc:
             raise exception.PublishFailed(
                 topic=self._topic, reason=bus.reason_of(exc)) from exc

@@ -26,6 +26,7 @@ from typing import Any
 import amqp
 from oslo_messaging._drivers import impl_rabbit
 
+from doctor_alarm.messaging import subscription
 from doctor_alarm.messaging import wire
 
 LOG = logging.getLogger(__name__)
@@ -103,6 +104,14 @@ class Window:
         frames = [(last, count > 1)] if count else []
         return frames + [(tag, False) for tag in sorted(fresh)]
 
+    def settled(self, tag: int) -> bool:
+        """Return whether this one and all before it are settled."""
+        return not self._order or self._order[0] > tag
+
+
+class HeartbeatDue(TimeoutError):
+    """What has oslo.messaging look after its heartbeats."""
+
 
 class Listener:
     """Stands where oslo.messaging's adapter of a listener stands.
@@ -116,6 +125,7 @@ class Listener:
         self._conn: impl_rabbit.Connection = context.connection
         self._on_message: Callable[[Any], None] = _ignore
         self._window = Window()
+        self._watch = subscription.Watch(self._conn)
         self._channel: amqp.Channel | None = None
         self._done: collections.deque[Incoming] = collections.deque()
         self._asleep = False
@@ -196,10 +206,21 @@ class Listener:
             LOG.warning('The broker will give messages again: %s', exc)
 
     def _drain(self, timeout: float | None = None) -> None:
+        try:
+            self._exchange(timeout or NOTICE)
+        except HeartbeatDue:
+            raise
+        except TimeoutError as exc:
+            # To oslo.messaging it were an idle connection, but half a frame
+            # may be on its way, and what it acknowledged would be forgotten.
+            raise amqp.RecoverableConnectionError(
+                'the broker does not read, or answer') from exc
+
+    def _exchange(self, timeout: float) -> None:
         """Take what has arrived; wait for something if nothing has."""
         connection = self._conn.connection.connection
         self._settle()
-        while not self._readable(connection, timeout or NOTICE):
+        while not self._readable(connection, timeout):
             if self._halted.is_set():
                 return
             self._settle()
@@ -216,7 +237,8 @@ class Listener:
             # oslo.messaging looks after the heartbeats of an idle connection;
             # a busy one may have nothing to send for long as well.
             self._heartbeat_at = now + timeout
-            raise TimeoutError
+            self._watch.look(self._window.settled)
+            raise HeartbeatDue
         return _buffered(connection) or self._sleep(
             connection.transport.sock, self._heartbeat_at - now)
 
@@ -248,6 +270,7 @@ class Listener:
             self._window.refuse(tag)
             return
         self._window.add(tag)
+        self._watch.latest[raw.delivery_info['consumer_tag']] = tag
         if self._halted.is_set():
             # It goes back to the broker when the connection ends.
             return
@@ -276,6 +299,7 @@ class Listener:
 
     def _prepare(self, channel: amqp.Channel) -> None:
         self._window = Window()
+        self._watch.restart()
         self._channel = channel
         channel._do_revive = functools.partial(self._revive, channel)
         transport = channel.connection.transport
@@ -289,6 +313,7 @@ class Listener:
         another message. Its prefetch window is the broker's default again.
         """
         self._window = Window()
+        self._watch.restart()
         type(channel)._do_revive(channel)
         type(self._conn)._set_qos(self._conn, channel)
 

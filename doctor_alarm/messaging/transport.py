@@ -2,13 +2,15 @@
 """Transports to the three kinds of buses, and how they differ from plain ones.
 
 Also what oslo.messaging has no option for: a dead-letter exchange of our own
-queues and a bound for the wait for a confirmation.
+queues, a bound for the wait for a confirmation, and no confirmation of what
+no queue takes.
 """
 from __future__ import annotations
 
 from typing import Any
 
 import amqp
+from amqp import spec
 from oslo_config import cfg
 import oslo_messaging
 from oslo_messaging import exceptions as msg_exc
@@ -33,6 +35,8 @@ OWN_PREFETCH = 50
 MESSAGE_SIZE = 900 * 1024
 #: Attempts of one send before it is the caller's again.
 RETRIES = 2
+#: Without a queue that takes it the broker would drop a message in silence.
+ROUTED = oslo_messaging.TransportOptions(at_least_once=True)
 #: Seconds that the broker has to confirm a message.
 CONFIRM_TIMEOUT = 10.0
 
@@ -126,3 +130,31 @@ def _publish_confirm(channel: amqp.Channel, *args: Any,
 
 
 amqp.Channel.basic_publish_confirm = _publish_confirm
+
+_plain_publish = impl_rabbit.Connection._publish
+
+
+def _publish(conn: impl_rabbit.Connection, exchange: Any, msg: Any,
+             routing_key: str | None = None, timeout: float | None = None,
+             transport_options: Any = None) -> None:
+    """Have the broker return what no queue takes.
+
+    oslo.messaging declares the queue of a notification once per connection;
+    when it is deleted later, RabbitMQ confirms what it then drops. A new
+    connection declares it again. By then, a second later, those who listened
+    know that it was deleted, see :mod:`~doctor_alarm.messaging.subscription`.
+    """
+    try:
+        _plain_publish(conn, exchange, msg, routing_key, timeout,
+                       transport_options or ROUTED)
+    except msg_exc.MessageUndeliverable as exc:
+        if transport_options is None:
+            raise amqp.RecoverableConnectionError(
+                'no queue takes messages of %s' % routing_key) from exc
+        # It is confirmed as well, which is not for the next one.
+        conn.channel.wait([spec.Basic.Ack, spec.Basic.Nack],
+                          timeout=CONFIRM_TIMEOUT)
+        raise
+
+
+impl_rabbit.Connection._publish = _publish

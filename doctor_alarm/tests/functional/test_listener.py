@@ -6,12 +6,14 @@ import socket
 import ssl
 import threading
 import time
+from unittest import mock
 
 import fixtures
 import oslo_messaging
 
 from doctor_alarm import messaging
 from doctor_alarm.messaging import rabbit
+from doctor_alarm.messaging import subscription
 from doctor_alarm.tests import base
 from doctor_alarm.tests.functional import test_messaging
 from doctor_alarm.tests.services import process
@@ -152,20 +154,23 @@ class FailureTest(ListenerCase):
         self.assertEqual(['x'], self.payloads(again))
         again[0].acknowledge()
 
-    def test_a_queue_that_is_deleted_is_made_again(self):
-        self.listen(self.own())
-        self.publish('x')
-        self.take(1)
-        host = '<<"%s">>' % self.bus.url.rpartition('/')[2]
-        self.bus.server.evaluate(
-            '[rabbit_amqqueue:delete(Q, false, false, <<"test">>) '
-            '|| Q <- rabbit_amqqueue:list(%s)], ok' % host)
-        # then: it is, by the listener. A sender that were quicker would have
-        # the broker take the consumer over to the new queue, and forget it.
-        self.wait_until(lambda: self.bus.server.evaluate(
-            'length(rabbit_amqqueue:consumers_all(%s))' % host) == '1')
-        self.publish('y')
-        self.assertEqual(['y'], self.payloads(self.take(1)))
+    def test_a_channel_that_can_not_be_written_to(self):
+        """What it should have acknowledged would be in work for ever."""
+        server = self.listen(self.own())
+        self.publish_many(range(messaging.OWN_PREFETCH))
+        taken = self.take(messaging.OWN_PREFETCH)
+        # when
+        server.listener._channel.basic_ack = mock.Mock(
+            side_effect=TimeoutError('timed out'))
+        for incoming in taken:
+            incoming.acknowledge()
+        # then: they come again, and all slots are free afterwards
+        for _ in range(2):
+            again = self.take(messaging.OWN_PREFETCH)
+            for incoming in again:
+                incoming.acknowledge()
+            self.wait_until(lambda: self.waiting() == 0)
+            self.publish_many(range(messaging.OWN_PREFETCH))
 
     def test_a_listener_whose_broker_is_gone_can_be_ended(self):
         server = self.listen(self.own())
@@ -191,6 +196,92 @@ class FailureTest(ListenerCase):
         # then: the broker did not end the connection and give them again
         self.assertEqual(list(range(25)), self.payloads(self.take(25)))
         self.assertTrue(self.got.empty())
+
+
+class DeletedQueueTest(ListenerCase):
+    """Somebody deletes a queue of ours under traffic."""
+
+    DELETE = 'rabbit_amqqueue:delete(Q, false, false, <<"test">>)'
+    CREATE = ('rabbit_amqqueue:declare(amqqueue:get_name(Q), true, false,'
+              ' amqqueue:get_arguments(Q), none, <<"test">>)')
+
+    def setUp(self):
+        super().setUp()
+        # Every second and a half.
+        self.conf.set_override('heartbeat_timeout_threshold', 9,
+                               group='oslo_messaging_rabbit')
+        self.looks = []
+        plain = subscription.Watch._renew
+
+        def renew(watch, *args):
+            plain(watch, *args)
+            self.looks.append(watch)
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.messaging.subscription.Watch._renew', renew))
+
+    def for_all_queues(self, *actions):
+        self.bus.server.evaluate(
+            '[begin %s end || Q <- rabbit_amqqueue:list(<<"%s">>)], ok' % (
+                ', '.join(actions), self.bus.url.rpartition('/')[2]))
+
+    def gets(self, payload):
+        """Wait for it, whatever comes before."""
+        while self.payloads(taken := self.take(1)) != [payload]:
+            pass
+        taken[0].acknowledge()
+
+    def test_it_is_made_again(self):
+        self.listen(self.own())
+        self.for_all_queues(self.DELETE)
+        self.publish('x')
+        self.gets('x')
+
+    def test_one_made_again_before_the_listener_knows(self):
+        """The broker says nothing, and loses what it hands out."""
+        for count in (1, 2):
+            servers = [self.listen(self.own()) for _ in range(count)]
+            self.publish('before')
+            self.gets('before')
+            self.for_all_queues(self.DELETE, self.CREATE)
+            # then: a lone one does arrive, and none is left with anybody
+            for n in range(5):
+                self.publish(n)
+            self.assertEqual(set(range(5)), {
+                incoming.message['payload'] for incoming in self.take(5)})
+            for server in servers:
+                self.end(server)
+            self.for_all_queues(self.DELETE)
+
+    def test_a_sender_that_has_declared_it_loses_nothing(self):
+        """The broker confirms what it drops."""
+        publisher = messaging.Publisher(self.own(), TOPIC, 'test')
+        publisher.publish('event', 'before')
+        self.for_all_queues(self.DELETE)
+
+        publisher.publish('event', 'after')
+
+        self.assertEqual(1, self.waiting())
+        publisher.publish('event', 'later')
+        self.assertEqual(2, self.waiting())
+
+    def test_who_is_idle_stays_connected(self):
+        server = self.listen(self.own())
+        other = self.listen(self.own())
+        self.publish('x')
+        busy = self.take(1)
+        channels = [one.listener._channel for one in (server, other)]
+        # when: one of them has something in work
+        def looked_after():
+            return len(self.looks) >= 4
+        self.wait_until(looked_after, timeout=60)
+        # then: it is not renewed, the other one is, and neither reconnects
+        self.assertEqual(1, len(set(map(id, self.looks))))
+        self.publish_many(['y', 'z'])
+        self.assertEqual({'y', 'z'}, set(self.payloads(self.take(2))))
+        for incoming in busy:
+            incoming.acknowledge()
+        self.assertEqual(
+            channels, [one.listener._channel for one in (server, other)])
 
 
 class TlsTest(ListenerCase):
