@@ -77,6 +77,10 @@ class PublishFailed(DoctorAlarmException):
     msg_fmt = 'Could not publish to topic %(topic)s: %(reason)s'
 
 
+class PublishInDoubt(PublishFailed):
+    """A message that the broker may have, though it did not say so."""
+
+
 class QueueMismatch(ConfigurationError):
     msg_fmt = ('Queue or exchange of topic %(topic)s exists with other '
                'settings on %(where)s: %(reason)s')

@@ -24,8 +24,8 @@ TRANSITIONS = 500
 class Engine:
     """Evaluates events against the alarms in the database.
 
-    ``on_commit(hint)`` is called after each commit that made deliveries, with
-    the lanes that were leased to this wake-up, ``tell`` for each transition.
+    ``on_commit(wakeup)`` is called after each commit that made deliveries,
+    see :mod:`doctor_alarm.objects.wakeup`, ``tell`` for each transition.
     Neither may block or raise.
     """
 
@@ -57,12 +57,11 @@ class Engine:
             work = transaction.Work(self._db, conn, self._lease)
             work.load(matches)
             work.decide()
-            leased = work.store()
+            wakeup = work.store()
         for reason, count in work.reasons.items():
             metrics.TRANSITIONS.labels(reason=reason.value).inc(count)
-        if leased:
-            self._on_commit({
-                'lanes': leased, 'lease_until': work.lease_until,
-                'committed_at': int(time.time() * 1e6)})
+        if wakeup['lanes']:
+            self._on_commit(
+                wakeup | {'committed_at': int(time.time() * 1e6)})
         for row, severity in work.transitions:
             self._tell(row, severity)

@@ -17,6 +17,7 @@ from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm.objects import announcement
 from doctor_alarm.objects import outbox
+from doctor_alarm.objects import wakeup
 
 LOG = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ PUBLISHER_ID = 'doctor_alarm.evaluator'
 
 #: Seconds without a wake-up after one that nobody listened to.
 SILENCE = 1.0
+#: Wake-ups that wait to be sent and enclose what they are about; more of them
+#: would fill the memory while the broker hangs.
+ENCLOSING = 20
 
 
 class Stage:
@@ -40,10 +44,11 @@ class Stage:
         self._hints = messaging.Batcher('hints', Hints(
             messaging.HintPublisher(
                 messaging.get_hint_transport(conf),
-                conf.notifier.wakeup_topic), self._db).send, limit=10)
+                conf.notifier.wakeup_topic,
+                ttl=conf.evaluator.wakeup_lease), self._db).send, limit=10)
         self.committer = committer_mod.make(
             conf, engine.Engine(
-                self._db, self._hints.submit, conf.evaluator.wakeup_lease,
+                self._db, self._wake, conf.evaluator.wakeup_lease,
                 announcement.teller(conf, PUBLISHER_ID)),
             letters, stopping=stopping, source=source,
             database_answers=self._db.answers)
@@ -51,6 +56,10 @@ class Stage:
     def start(self) -> None:
         """Start to send wake-ups."""
         self._hints.start()
+
+    def _wake(self, hint: dict[str, Any]) -> None:
+        self._hints.submit(hint if self._hints.waiting < ENCLOSING
+                           else wakeup.plain(hint))
 
     def stop(self, timeout: float) -> None:
         """Send the last wake-ups, disconnect from the database."""
@@ -75,6 +84,10 @@ class Hints:
                     self._hand_over(hint)
                 else:
                     self._publisher.publish(hint)
+            except exception.PublishInDoubt as exc:
+                # A notifier that has got it works on it: it must not get
+                # company before its lease is over.
+                LOG.debug('A wake-up may be lost: %s', exc)
             except exception.PublishFailed as exc:
                 LOG.debug('No notifier listens: %s', exc)
                 self._silent_until = time.monotonic() + SILENCE

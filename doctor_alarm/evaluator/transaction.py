@@ -19,6 +19,7 @@ from doctor_alarm.objects import candidate
 from doctor_alarm.objects import change
 from doctor_alarm.objects import known
 from doctor_alarm.objects import outbox
+from doctor_alarm.objects import wakeup
 from doctor_alarm import transition
 
 LOG = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Work:
                  lease: int) -> None:
         self._db, self._conn, self._lease = db, conn, lease
         self._now = 0
-        self.lease_until = 0
+        self._lease_until = 0
         self._matches: list[matching.Match] = []
         self._alarms: dict[str, candidate.Locked] = {}
         self._resources: dict[
@@ -101,7 +102,7 @@ class Work:
             self._db.set_clock(clock, asked)
         if self._alarms:
             self._now = self._db.now()
-            self.lease_until = self._now + self._lease
+            self._lease_until = self._now + self._lease
 
     def _expect(self, hit: matching.Match) -> None:
         """Note what a match may have to tell, and the lanes for that."""
@@ -173,7 +174,7 @@ class Work:
         self._events[event.message_id] = event
         self._deliveries.append({
             'id': notification_id, 'lane_id': lane.id,
-            'sequence': lane.append(self.lease_until), **fired,
+            'sequence': lane.append(self._lease_until), **fired,
             'message_id': event.message_id,
             'resource_id': event.resource_id,
             'notified_at': event.generated_us,
@@ -217,22 +218,27 @@ class Work:
         if kind is change.Type.STATE_TRANSITION:
             alarm.count(detail['state'])
 
-    def store(self) -> list[list[str]]:
-        """Write everything; return [lane, token] of the lanes leased."""
+    def store(self) -> dict[str, Any]:
+        """Write everything.
+
+        :returns: the wake-up for the lanes that were leased
+        """
         out = batch.Batch(self._conn)
         candidate.store(
             out, self._db.dialect, self._alarms.values(), self._now)
         active_alarm.store(
             out, {a.id: a.project_id for a in self._alarms.values()},
             {pair: self._resources[pair] for pair in self._moved}, self._now)
+        bodies = {message_id: outbox.body(event)
+                  for message_id, event in self._events.items()}
+        same = {'created_at': self._now,
+                'evaluated_at': int(time.time() * 1e6)}
         outbox.store(
             out, changes=self._changes, deliveries=self._deliveries,
-            events=self._events, lanes=self._used.values(), same={
-                'created_at': self._now,
-                'evaluated_at': int(time.time() * 1e6)})
+            bodies=bodies, lanes=self._used.values(), same=same)
         out.run()
-        return [[lane.id, str(lane.token)] for lane in self._used.values()
-                if lane.leased]
+        return wakeup.make(
+            self._used, self._lease_until, self._deliveries, bodies, same)
 
 
 def _observe(event: event_mod.Event, evaluated_at: int) -> None:

@@ -35,6 +35,11 @@ class Batcher:
         """Queue an item; returns at once."""
         self._queue.put(item)
 
+    @property
+    def waiting(self) -> int:
+        """Items that are queued, about; from any thread."""
+        return self._queue.qsize()
+
     def stop(self, timeout: float | None = None) -> None:
         """Process what is queued, then end."""
         self._queue.put(_STOP)

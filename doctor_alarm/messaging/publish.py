@@ -122,15 +122,21 @@ class _Bounded:
 class HintPublisher:
     """Sends wake-ups: to whoever listens now, else to nobody."""
 
-    def __init__(self, transport: oslo_messaging.Transport,
-                 topic: str) -> None:
+    def __init__(self, transport: oslo_messaging.Transport, topic: str,
+                 ttl: int) -> None:
+        """Connect to nothing yet.
+
+        :param ttl: seconds after which the broker forgets a wake-up
+        """
         self._transport = transport
         self._topic = topic
+        self._ttl = ttl
 
     def publish(self, hint: dict[str, Any]) -> None:
-        """Send one wake-up.
+        """Send one wake-up, once.
 
-        :raises PublishFailed: nobody listens, or it may be lost
+        :raises PublishFailed: nobody listens
+        :raises PublishInDoubt: somebody may have got it
         """
         target = oslo_messaging.Target(
             exchange=bus.HINT_EXCHANGE, topic='%s.sample' % self._topic)
@@ -141,9 +147,12 @@ class HintPublisher:
             # A notification would create the queue where nobody listens, and
             # fill it; a plain message goes to consumers that are there.
             self._transport._driver.send(
-                target, {}, message, retry=0, transport_options=bus.ROUTED)
+                target, {}, message, timeout=self._ttl, retry=0,
+                transport_options=bus.ROUTED)
         except Exception as exc:
-            raise exception.PublishFailed(
+            kind = (exception.PublishInDoubt if bus.in_doubt(exc)
+                    else exception.PublishFailed)
+            raise kind(
                 topic=self._topic, reason=bus.reason_of(exc)) from exc
 
 

@@ -124,9 +124,28 @@ def _publish_confirm(channel: amqp.Channel, *args: Any,
     kwargs.setdefault('confirm_timeout', CONFIRM_TIMEOUT)
     try:
         return _plain_publish_confirm(channel, *args, **kwargs)
+    except (msg_exc.MessageUndeliverable, amqp.ChannelError):
+        raise       # it was refused
     except TimeoutError as exc:
-        raise amqp.RecoverableConnectionError(
-            'no confirmation within %g s' % CONFIRM_TIMEOUT) from exc
+        late = amqp.RecoverableConnectionError(
+            'no confirmation within %g s' % CONFIRM_TIMEOUT)
+        setattr(late, _IN_DOUBT, True)
+        raise late from exc
+    except Exception as exc:
+        setattr(exc, _IN_DOUBT, True)
+        raise
+
+
+_IN_DOUBT = 'doctor_alarm_in_doubt'
+
+
+def in_doubt(exc: BaseException | None) -> bool:
+    """Whether a message that could not be sent may have arrived."""
+    while exc is not None:
+        if hasattr(exc, _IN_DOUBT):
+            return True
+        exc = exc.__cause__ or exc.__context__
+    return False
 
 
 amqp.Channel.basic_publish_confirm = _publish_confirm

@@ -13,7 +13,6 @@ import urllib.parse
 
 from oslo_config import cfg
 import prometheus_client as prom
-import sqlalchemy as sa
 
 from doctor_alarm import action as action_mod
 from doctor_alarm import credential
@@ -42,7 +41,7 @@ class Waiting:
     ``action``: as it is shown; None if the stored one is not a URL.
     """
 
-    row: sa.Row[Any]
+    row: delivery_obj.AnyRow
     action: urllib.parse.SplitResult | None
     committed_at: int | None = None
 
@@ -178,10 +177,10 @@ class Attempts:
                   decision.error or '')
 
 
-def _delivery(row: sa.Row[Any], action: urllib.parse.SplitResult,
+def _delivery(row: delivery_obj.AnyRow, action: urllib.parse.SplitResult,
               body: str | None) -> base.Delivery:
     # By position: to look two dozen columns up by name takes longer than all
-    # the rest of this. They are those of objects.delivery.waiting().
+    # the rest of this. They are those of objects.delivery.Row.
     (lane_id, _token, _action, project_id, alarm_id, _head, _tail, _failures,
      id_, sequence, alarm_name, severity, previous, current, reason,
      resource_id, attempts, message_id, created_at, notified_at,

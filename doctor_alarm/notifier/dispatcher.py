@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from collections.abc import Mapping
 from concurrent import futures
 import logging
 import threading
@@ -18,12 +17,14 @@ from doctor_alarm.notifier import attempt
 from doctor_alarm.notifier import lanes as lanes_mod
 from doctor_alarm.notifier import ledger
 from doctor_alarm.notifier import registry
-from doctor_alarm.objects import lane as lane_obj
+from doctor_alarm.objects import wakeup
 
 LOG = logging.getLogger(__name__)
 
 #: Leases that wait to be looked at; more are left to the sweep.
 BACKLOG = 100000
+#: Of so many what was enclosed is let go of, and read in its turn.
+ENCLOSED = 500
 
 
 def check(conf: cfg.ConfigOpts) -> None:
@@ -61,7 +62,8 @@ class Dispatcher:
         self._on_failure = on_failure
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._arrived: list[lane_obj.Lease] = []
+        self._arrived: list[wakeup.WakeUp] = []
+        self._waiting = 0
         self._lock = threading.Lock()
         self._started: futures.Future[None] = futures.Future()
         self._thread = threading.Thread(
@@ -75,28 +77,32 @@ class Dispatcher:
         self._thread.start()
         self._started.result()
 
-    def wake(self, hint: Mapping[str, Any]) -> None:
+    def wake(self, hint: Any, *, first: bool = True) -> None:
         """Take the leases of a wake-up over; from any thread, at once.
 
-        :param hint: ``lanes``: [[lane id, token], ...], ``lease_until`` and
-            ``committed_at`` in microseconds
+        :param hint: see :mod:`doctor_alarm.objects.wakeup`
+        :param first: it can not have come before; if it had, what it encloses
+            might be delivered by now
         :raises Invalid: it is not of this form
         """
-        leases = _leases(hint)
         with self._lock:
-            waiting = len(self._arrived) + self._lanes.backlog
-            if waiting + len(leases) > BACKLOG:
-                LOG.debug('%d lanes are left to the sweep', len(leases))
+            waiting = self._waiting + self._lanes.backlog
+            found = wakeup.read(
+                hint, enclosed=first and waiting < ENCLOSED)
+            count = len(found.leases)
+            if waiting + count > BACKLOG:
+                LOG.debug('%d lanes are left to the sweep', count)
                 return
             called = bool(self._arrived)
-            self._arrived += leases
+            self._arrived.append(found)
+            self._waiting += count
             if called:
                 return
             try:
                 self._loop.call_soon_threadsafe(self._take)
             except RuntimeError:
                 # The loop is closed: others, or the next start, sweep them.
-                LOG.debug('%d lanes came after the end', len(leases))
+                LOG.debug('%d lanes came after the end', count)
                 self._arrived.clear()
 
     def stop(self, timeout: float | None = None) -> None:
@@ -110,8 +116,9 @@ class Dispatcher:
 
     def _take(self) -> None:
         with self._lock:
-            self._lanes.wake(self._arrived)
-            self._arrived = []
+            arrived, self._arrived, self._waiting = self._arrived, [], 0
+        for found in arrived:
+            self._lanes.take(found)
 
     def _run(self) -> None:
         loop = self._loop
@@ -134,13 +141,3 @@ class Dispatcher:
             await self._lanes.run(self._stop)
         finally:
             await self._plugins.stop()
-
-
-def _leases(hint: Mapping[str, Any]) -> list[lane_obj.Lease]:
-    try:
-        until = int(hint['lease_until'])
-        committed_at = int(hint['committed_at'])
-        return [lane_obj.Lease(str(lane_id), str(token), until, committed_at)
-                for lane_id, token in hint['lanes']]
-    except (KeyError, TypeError, ValueError):
-        raise exception.Invalid(reason='malformed wake-up') from None

@@ -14,11 +14,9 @@ from collections.abc import Sequence
 import dataclasses
 import logging
 import time
-from typing import Any
 from typing import TypeVar
 
 from oslo_config import cfg
-import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
 from doctor_alarm.notifier import attempt as attempt_mod
@@ -29,7 +27,9 @@ from doctor_alarm.notifier import receivers as receivers_mod
 from doctor_alarm.notifier import retry
 from doctor_alarm.notifier import sweeper
 from doctor_alarm.notifier import threads
+from doctor_alarm.objects import delivery as delivery_obj
 from doctor_alarm.objects import lane as lane_obj
+from doctor_alarm.objects import wakeup
 
 LOG = logging.getLogger(__name__)
 
@@ -112,6 +112,26 @@ class Lanes:
         """Take leases over."""
         self._inbox.extend(leases)
         self._to_load.set()
+
+    def take(self, found: wakeup.WakeUp) -> None:
+        """Take leases over; what is enclosed need not be loaded."""
+        left = found.leases
+        if (found.deliveries and not self._inbox and not self._stopping
+                and self._receivers.room > len(left)):
+            self._bodies.keep(found.bodies)
+            left = [lease for lease in left if not self._take_enclosed(
+                lease, found.deliveries.get(lease.lane_id))]
+            self._start_calls()
+        if left:
+            self.wake(left)
+
+    def _take_enclosed(self, lease: lane_obj.Lease,
+                       rows: list[delivery_obj.Row] | None) -> bool:
+        ends = self._ledger.ends(lease)
+        if not rows or ends is None or ends < time.monotonic() + self._timeout:
+            return False
+        self._take(ledger_mod.Loaded(lease, ends, ledger_mod.ahead(rows)))
+        return True
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; then finish what is under way."""
@@ -433,7 +453,8 @@ class Lanes:
         return count == limit
 
 
-def _committed_at(row: sa.Row[Any], lease: lane_obj.Lease) -> int | None:
+def _committed_at(row: delivery_obj.AnyRow,
+                  lease: lane_obj.Lease) -> int | None:
     # Later deliveries came with another commit, which sent no wake-up.
     if lease.committed_at and row.evaluated_at <= lease.committed_at:
         return lease.committed_at

@@ -80,7 +80,7 @@ class Loaded:
 
     lease: lane_obj.Lease
     ends: float
-    rows: list[sa.Row[Any]]
+    rows: Sequence[delivery_obj.AnyRow]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -116,6 +116,15 @@ class Ledger:
     def stopping(self) -> None:
         """Do not wait for long any more for a database that is away."""
         self._give_up_at = time.monotonic() + PATIENCE
+
+    def ends(self, lease: lane_obj.Lease) -> float | None:
+        """Return when a lease ends, in monotonic seconds.
+
+        None if the database had to be asked for its time.
+        """
+        if self._db.clock is not None:
+            return None
+        return lease.until / 1e6 + time.monotonic() - self._db.now() / 1e6
 
     def load(self, leases: Sequence[lane_obj.Lease],
              known: Container[str] = ()) -> tuple[list[Loaded], Bodies]:
@@ -172,7 +181,7 @@ class Ledger:
                 conn, _first_events(found.values(), known))
         return [
             Loaded(alive[lane_id], alive[lane_id].until / 1e6 + offset,
-                   _ahead(rows))
+                   ahead(rows))
             for lane_id, rows in found.items()], bodies
 
     def _first_bodies(self, conn: sa.Connection, message_ids: list[str],
@@ -268,7 +277,9 @@ def _first_events(lanes: Iterable[list[sa.Row[Any]]],
     return [i for i in ids if i not in known]
 
 
-def _ahead(rows: list[sa.Row[Any]]) -> list[sa.Row[Any]]:
+def ahead(rows: Sequence[delivery_obj.AnyRow],
+          ) -> Sequence[delivery_obj.AnyRow]:
+    """Return the first rows of a lane, as many as are kept."""
     # What is left out is read when the rest was sent. If there is none at
     # all, one row says where the lane stands.
     if len(rows) == 1:

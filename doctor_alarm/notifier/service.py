@@ -61,9 +61,16 @@ class NotifierService(service.Service):
     def _on_message(self, incoming: Any) -> None:
         try:
             assert self._dispatcher is not None     # noqa: S101
-            self._dispatcher.wake(incoming.message['payload'])
+            self._dispatcher.wake(
+                incoming.message['payload'], first=_is_first(incoming))
         except (exception.Invalid, KeyError, TypeError):
             LOG.warning('A malformed wake-up was ignored')
         finally:
             # It is a hint: what was not taken is found by the sweep.
             incoming.acknowledge()
+
+
+def _is_first(incoming: Any) -> bool:
+    """Whether nobody can have got a message before, as far as one can know."""
+    info = getattr(incoming, 'delivery_info', {})
+    return info.get('redelivered') is False

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dataclasses
 import functools
 from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -38,6 +39,38 @@ class Attempt:
     committed_at: int | None
     fired_at: int
     received_at: int | None
+
+
+class Row(NamedTuple):
+    """A delivery that waits, and its lane: the columns of :func:`waiting`."""
+
+    lane_id: str
+    token: str
+    action: str
+    project_id: str
+    alarm_id: str
+    head: int
+    tail: int
+    lane_attempts: int
+    id: str
+    sequence: int
+    alarm_name: str
+    severity: str
+    previous: str
+    current: str
+    reason: str
+    resource_id: str
+    attempts: int
+    message_id: str
+    created_at: int
+    notified_at: int
+    transformed_at: int
+    evaluated_at: int
+    replayed_at: int | None
+
+
+#: Read from the database, or from a wake-up: their columns are the same.
+AnyRow = sa.Row[Any] | Row
 
 
 def waiting(conn: sa.Connection, dialect: str,
@@ -131,6 +164,7 @@ def _waiting(dialect: str) -> sa.Select[Any]:
         delivery.c.sequence >= lane.c.head,
         delivery.c.sequence < lane.c.head + sa.bindparam('n'),
         delivery.c.status == PENDING))
+    # In the order of Row.
     return sa.select(
         lane.c.id.label('lane_id'), lane.c.token, lane.c.action,
         lane.c.project_id, lane.c.alarm_id, lane.c.head, lane.c.tail,

@@ -18,8 +18,9 @@ from doctor_alarm.db import models
 from doctor_alarm.db import rows
 from doctor_alarm.db import update
 from doctor_alarm import event as event_mod
+from doctor_alarm.objects import delivery
 
-PENDING = 'pending'
+PENDING = delivery.PENDING
 
 
 @dataclasses.dataclass(slots=True)
@@ -63,16 +64,17 @@ def notification_id(alarm_id: str, action: str, message_id: str) -> str:
 
 def store(out: batch.Batch, *, changes: Collection[Mapping[str, Any]],
           deliveries: Collection[Mapping[str, Any]],
-          events: Mapping[str, event_mod.Event], lanes: Iterable[Lane],
+          bodies: Mapping[str, str], lanes: Iterable[Lane],
           same: Mapping[str, int]) -> None:
     """Insert history, deliveries and their events; move the lanes on.
 
+    :param bodies: of the events, by message id; see :func:`body`
     :param same: columns of which all deliveries have the same value
     """
     out.insert(models.change, changes, same={})
     out.insert(models.event, [
-        {'message_id': message_id, 'body': json.dumps(event.as_dict())}
-        for message_id, event in events.items()],
+        {'message_id': message_id, 'body': text}
+        for message_id, text in bodies.items()],
         same={'created_at': same['created_at']}, keys=('message_id',))
     out.insert(models.delivery, deliveries, same={
         'status': PENDING, 'attempts': 0, **same})
@@ -82,6 +84,11 @@ def store(out: batch.Batch, *, changes: Collection[Mapping[str, Any]],
          'head': lane.head, 'tail': lane.tail, 'due': lane.due,
          'token': lane.token} for lane in lanes],
         same={'attempts': 0}, keys=('id',), changes=('tail', 'due', 'token'))
+
+
+def body(event: event_mod.Event) -> str:
+    """Return an event as it is stored, and sent to receivers."""
+    return json.dumps(event.as_dict())
 
 
 def hand_over(conn: sa.Connection, dialect: str,

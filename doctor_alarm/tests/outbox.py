@@ -53,8 +53,8 @@ class Outbox:
             out = batch.Batch(conn)
             outbox.store(
                 out, changes=[], deliveries=deliveries,
-                events={event.message_id: event}, lanes=locked.values(),
-                same={'created_at': now})
+                bodies={event.message_id: outbox.body(event)},
+                lanes=locked.values(), same={'created_at': now})
             out.run()
         hint = {'lanes': [[lane.id, lane.token] for lane in locked.values()
                           if lane.leased],
