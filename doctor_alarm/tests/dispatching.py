@@ -98,6 +98,8 @@ class DispatcherTests:
     """Mixed into a test case; its database is SQLite unless it says."""
 
     options = {}
+    #: Whether wake-ups enclose what they are about.
+    enclosing = False
 
     def database_url(self):
         return None
@@ -107,7 +109,7 @@ class DispatcherTests:
         self.storage = self.useFixture(storage.Storage(self.database_url()))
         self.conf, self.db = self.storage.conf, self.storage.db
         self.configure(**OPTIONS | self.options)
-        self.outbox = outbox.Outbox(self.db)
+        self.outbox = outbox.Outbox(self.db, enclosing=self.enclosing)
         self.plugin = Plugin(self.conf)
 
     def configure(self, **options):

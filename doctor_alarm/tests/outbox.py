@@ -11,6 +11,7 @@ from doctor_alarm.db import models
 from doctor_alarm import event
 from doctor_alarm.objects import known
 from doctor_alarm.objects import outbox
+from doctor_alarm.objects import wakeup
 
 
 def an_event(vm='vm1', traits=None):
@@ -24,9 +25,10 @@ def an_event(vm='vm1', traits=None):
 class Outbox:
     """Writes lanes and deliveries through the evaluator's own statements."""
 
-    def __init__(self, db, lease=200.0):
+    def __init__(self, db, lease=200.0, enclosing=False):
         self.db = db
         self.lease = lease
+        self.enclosing = enclosing
 
     def lane(self, action, alarm_id=None, project_id='p1'):
         """A lane that is not stored yet."""
@@ -35,34 +37,34 @@ class Outbox:
             id=outbox.lane_id(alarm_id, action), alarm_id=alarm_id,
             project_id=project_id, action=action)
 
-    def fire(self, *lanes, times=1, event=None, created_at=None, **values):
+    def fire(self, *lanes, times=1, event=None, created_at=None, lease=None,
+             **values):
         """Append deliveries to each lane, in one transaction.
 
         :returns: the wake-up, which names the lanes that were idle
         """
         event = event or an_event()
         now = created_at or time.time_ns() // 1000
-        until = self.db.now() + int(self.lease * 1e6)
+        until = self.db.now() + int((lease or self.lease) * 1e6)
         with self.db.writer() as conn:
             locked = {lane.id: lane for lane in lanes}
             known.read(conn, self.db.dialect, changes=[], notifications=[],
                        resources=[], lanes=locked)
             deliveries = [
-                _row(lane, lane.append(until), event, now) | values
+                row(lane, lane.append(until), event) | values
                 for lane in locked.values() for _ in range(times)]
             out = batch.Batch(conn)
+            bodies = {event.message_id: outbox.body(event)}
+            same = {'created_at': now, 'evaluated_at': now}
             outbox.store(
-                out, changes=[], deliveries=deliveries,
-                bodies={event.message_id: outbox.body(event)},
-                lanes=locked.values(), same={'created_at': now})
+                out, changes=[], deliveries=deliveries, bodies=bodies,
+                lanes=locked.values(), same=same)
             out.run()
-        hint = {'lanes': [[lane.id, lane.token] for lane in locked.values()
-                          if lane.leased],
-                'lease_until': until,
-                'committed_at': time.time_ns() // 1000}
+        hint = wakeup.make(locked, until, deliveries, bodies, same) | {
+            'committed_at': time.time_ns() // 1000}
         for lane in locked.values():
             lane.leased = False
-        return hint
+        return hint if self.enclosing else wakeup.plain(hint)
 
     def expire(self):
         """Let all leases and pauses end now."""
@@ -97,13 +99,13 @@ class Outbox:
             return conn.execute(sa.select(table).order_by(*order)).all()
 
 
-def _row(lane, sequence, event, now):
+def row(lane, sequence, event):
+    """A delivery as the evaluator stores it."""
     return {
         'id': str(uuid.uuid4()), 'lane_id': lane.id, 'sequence': sequence,
         'alarm_id': lane.alarm_id, 'message_id': event.message_id,
         'project_id': lane.project_id, 'alarm_name': 'vm down',
         'severity': 'critical', 'previous': 'ok', 'current': 'alarm',
         'reason': 'Event <id=%s> hits the query' % event.message_id,
-        'resource_id': event.resource_id, 'status': 'pending', 'attempts': 0,
-        'created_at': now, 'notified_at': event.generated_us,
-        'transformed_at': event.transformed_at, 'evaluated_at': now}
+        'resource_id': event.resource_id, 'notified_at': event.generated_us,
+        'transformed_at': event.transformed_at}

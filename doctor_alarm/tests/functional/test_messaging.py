@@ -14,6 +14,7 @@ from testtools import matchers
 from doctor_alarm import dead_letter
 from doctor_alarm import exception
 from doctor_alarm import messaging
+from doctor_alarm.notifier import service as notifier
 from doctor_alarm.tests import base
 from doctor_alarm.tests.services import rabbitmq
 from doctor_alarm.tests import storage
@@ -339,7 +340,7 @@ class TestHints(BusTests):
 
     def test_a_hint_reaches_who_listens(self):
         publisher = messaging.HintPublisher(
-            self.hinted(), 'doctor_alarm.wakeup')
+            self.hinted(), 'doctor_alarm.wakeup', ttl=60)
         server = self.listen(
             self.hinted(), 'doctor_alarm.wakeup',
             exchange=messaging.HINT_EXCHANGE)
@@ -359,12 +360,86 @@ class TestHints(BusTests):
 
     def test_a_hint_to_nobody_is_known_to_be_lost(self):
         publisher = messaging.HintPublisher(
-            self.hinted(), 'doctor_alarm.wakeup')
+            self.hinted(), 'doctor_alarm.wakeup', ttl=60)
         for _ in range(2):
             # the first one makes the exchange: then it is the queue that
             # is missing
             self.assertRaises(exception.PublishFailed, publisher.publish,
                               {'lanes': []})
+
+    def test_a_broker_that_is_away_has_not_got_it(self):
+        publisher = self.hinting()
+        self.bus.server.stop()
+        self.addCleanup(self.bus.server.start)
+        # That over a connection which just breaks is in doubt.
+        self.assertRaises(
+            exception.PublishFailed, publisher.publish, {'lanes': []})
+
+        error = self.assertRaises(
+            exception.PublishFailed, publisher.publish, {'lanes': []})
+
+        self.assertNotIsInstance(error, exception.PublishInDoubt)
+
+    def test_a_broker_that_hangs_may_have_got_it(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.messaging.transport.CONFIRM_TIMEOUT', 0.5))
+        publisher = self.hinting()
+        self.addCleanup(self.bus.server.go_on)
+        self.bus.server.hang()
+
+        self.assertRaises(exception.PublishInDoubt,
+                          publisher.publish, {'lanes': ['in doubt']})
+
+        # then: it has
+        self.bus.server.go_on()
+        self.assertEqual({'lanes': ['in doubt']},
+                         self.got.get(timeout=60).message['payload'])
+
+    def test_a_refusal_is_no_doubt(self):
+        publisher = messaging.HintPublisher(
+            self.hinted(), 'doctor_alarm.wakeup', ttl=60)
+        for _ in range(2):
+            # the first one makes the exchange
+            error = self.assertRaises(exception.PublishFailed,
+                                      publisher.publish, {'lanes': []})
+            self.assertNotIsInstance(error, exception.PublishInDoubt)
+
+    def test_one_that_nobody_takes_is_forgotten(self):
+        publisher = self.hinting(ttl=1)
+        # The first ones are taken and never acknowledged.
+        for n in range(messaging.PREFETCH + 10):
+            publisher.publish({'n': n})
+        self.wait_until(lambda: self.got.qsize() == messaging.PREFETCH)
+
+        self.wait_until(
+            lambda: self.waiting('doctor_alarm.wakeup.sample') == 0)
+
+    def test_one_that_comes_again_is_known_by_that(self):
+        publisher = self.hinting()
+        publisher.publish({'n': 1})
+        first = self.got.get(timeout=60)
+
+        # when: its connection ends before it was acknowledged, while another
+        # listener keeps the queue
+        self.listen(self.hinted(), 'doctor_alarm.wakeup',
+                    exchange=messaging.HINT_EXCHANGE)
+        self.end(self.listening)
+        again = self.got.get(timeout=60)
+
+        self.assertEqual(first.message['payload'], again.message['payload'])
+        self.assertTrue(notifier._is_first(first))
+        self.assertFalse(notifier._is_first(again))
+
+    def hinting(self, ttl=60):
+        """A publisher whose connection is there, and a listener."""
+        self.listening = self.listen(
+            self.hinted(), 'doctor_alarm.wakeup',
+            exchange=messaging.HINT_EXCHANGE)
+        publisher = messaging.HintPublisher(
+            self.hinted(), 'doctor_alarm.wakeup', ttl=ttl)
+        publisher.publish({})
+        self.got.get(timeout=60).acknowledge()
+        return publisher
 
     def test_every_pool_gets_every_hint(self):
         others = queue.Queue()
@@ -372,7 +447,7 @@ class TestHints(BusTests):
             self.listen(self.hinted(), 'doctor_alarm.wakeup', on_message,
                         pool=name, exchange=messaging.HINT_EXCHANGE)
         publisher = messaging.HintPublisher(
-            self.hinted(), 'doctor_alarm.wakeup')
+            self.hinted(), 'doctor_alarm.wakeup', ttl=60)
         for n in range(10):
             publisher.publish({'n': n})
         self.wait_until(
@@ -385,7 +460,7 @@ class TestHints(BusTests):
                         'doctor_alarm.wakeup', on_message,
                         exchange=messaging.HINT_EXCHANGE)
         publisher = messaging.HintPublisher(
-            self.hinted(), 'doctor_alarm.wakeup')
+            self.hinted(), 'doctor_alarm.wakeup', ttl=60)
         for n in range(10):
             publisher.publish({'n': n})
         self.wait_until(

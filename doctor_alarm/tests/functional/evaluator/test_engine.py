@@ -18,8 +18,10 @@ from doctor_alarm.objects import alarm
 from doctor_alarm.objects import alarm_bulk
 from doctor_alarm.objects import alarm_key
 from doctor_alarm.objects import candidate
+from doctor_alarm.objects import delivery as delivery_obj
 from doctor_alarm.objects import known
 from doctor_alarm.objects import outbox
+from doctor_alarm.objects import wakeup
 from doctor_alarm.tests import base
 from doctor_alarm.tests.services import mariadb
 from doctor_alarm.tests.services import postgresql
@@ -154,6 +156,31 @@ class EngineTests(Setting):
         self.assertEqual('ok', self.get(created.id).state)
         self.assertEqual(1, len(self.all_of(models.lane)))
         self.assertEqual(1, len(self.hints[0]['lanes']))
+
+    def test_the_wake_up_encloses_what_would_be_read(self):
+        self.an_alarm(ok_actions=[RECEIVER])
+        self.an_alarm(a_rule('é"\\'), name='name "é"',
+                      alarm_actions=[RECEIVER, CLEARED])
+        self.engine.process([
+            an_event(), an_event(state='active', seconds=1),
+            an_event('é"\\')])
+
+        hint = json.loads(json.dumps(self.hints.pop()))
+        found = wakeup.read(hint, enclosed=True)
+        with self.db.reader() as conn:
+            waiting = delivery_obj.waiting(
+                conn, self.db.dialect, found.leases, 10)
+            bodies = delivery_obj.bodies(
+                conn, self.db.dialect, found.bodies)
+
+        self.assertEqual(3, len(waiting))
+        self.assertEqual(
+            {lane: [tuple(row) for row in rows]
+             for lane, rows in waiting.items()},
+            {lane: [tuple(row) for row in rows]
+             for lane, rows in found.deliveries.items()})
+        self.assertEqual(3, len(bodies))
+        self.assertEqual(bodies, found.bodies)
 
     def test_a_leased_lane_is_not_leased_again(self):
         self.an_alarm(ok_actions=[RECEIVER])

@@ -48,7 +48,7 @@ class Processes(base.TestCase):
         self.storage.conf.set_override('transport_url', self.bus.url)
         self.hints = messaging.HintPublisher(
             messaging.get_hint_transport(self.storage.conf),
-            self.storage.conf.notifier.wakeup_topic)
+            self.storage.conf.notifier.wakeup_topic, ttl=60)
         self.metrics = process.free_port()
         self.folder = self.useFixture(fixtures.TempDir()).path
 
