@@ -50,16 +50,18 @@ class Guard:
             _inside(form, self._blocked) and not _inside(form, self._allowed)
             for form in forms)
 
-    def permits_host(self, host: str) -> bool:
+    def permits_host(self, host: str, look_up: bool = True) -> bool:
         """Whether all addresses of a host that are known now are permitted.
 
         A name that can not be looked up in time is permitted: the connection
         is checked again.
+
+        :param look_up: whether names are looked up; else they are permitted
         """
         try:
             ipaddress.ip_address(host.partition('%')[0])
         except ValueError:
-            return all(map(self.permits, _addresses(host)))
+            return not look_up or all(map(self.permits, _addresses(host)))
         return self.permits(host)
 
 

@@ -6,6 +6,7 @@ nobody else's business.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 import itertools
@@ -120,11 +121,8 @@ def check_actions(services: base.Services, request: webob.Request,
                 'You are not authorized to create action: %.200s'
                 % _shown(used[scheme]))
     known = _hosts(present) if present else {}
-    for host, url in _hosts(alarm).items():
-        if host not in known and not services.guard.permits_host(host):
-            raise exception.Invalid(
-                'The address of action %.200s is not allowed'
-                % action.masked(url))
+    check_hosts(alarm, lambda host: host in known
+                or services.guard.permits_host(host))
 
 
 def _check_count(alarm: alarm_obj.Alarm, most: int) -> None:
@@ -157,6 +155,19 @@ def check_schemes(alarm: alarm_obj.Alarm,
             raise exception.Invalid('Unsupported action %.200s' % _shown(url))
         used[scheme] = url
     return used
+
+
+def check_hosts(alarm: alarm_obj.Alarm,
+                permits: Callable[[str], bool]) -> None:
+    """Refuse actions that lead where receivers may not be.
+
+    :raises Invalid: names the action
+    """
+    for host, url in _hosts(alarm).items():
+        if not permits(host):
+            raise exception.Invalid(
+                'The address of action %.200s is not allowed'
+                % action.masked(url))
 
 
 def _urls(alarm: alarm_obj.Alarm) -> Iterator[str]:

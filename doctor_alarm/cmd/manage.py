@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-import gc
 import json
 import sys
 from typing import Any
@@ -14,8 +13,7 @@ from oslo_db import exception as db_exc
 
 from doctor_alarm.agent import replay
 from doctor_alarm.agent import send
-from doctor_alarm.api import alarm_import
-from doctor_alarm.api import app
+from doctor_alarm.cmd import alarm
 from doctor_alarm.cmd import credential
 from doctor_alarm.cmd import delivery
 from doctor_alarm.cmd import state
@@ -101,20 +99,6 @@ def event_send(conf: cfg.ConfigOpts) -> None:
                             sent.get('message_id', '')))
 
 
-def alarm_load(conf: cfg.ConfigOpts) -> None:
-    """Store alarms, one as JSON per line, all of them or none."""
-    # A tenth of the time; alarms have no cycles that it could find.
-    gc.disable()
-    try:
-        with _open(conf.command.file) as stream:
-            count = alarm_import.load(
-                db_api.Database(conf), stream, app.installed_actions(),
-                credential.vault(conf))
-    finally:
-        gc.enable()
-    print('%d alarms' % count)
-
-
 def letter_list(conf: cfg.ConfigOpts) -> None:
     """List what was put aside."""
     for letter in _letters(conf).list():
@@ -192,9 +176,7 @@ def _add_commands(nouns: Any) -> None:
         'as if they happened now, with ids of their own'))
     sending.add_argument('--exchange', default='nova', help=(
         'of notifications that do not tell theirs (default: nova)'))
-    _verb(_noun(nouns, 'alarm', 'alarms'), 'import', alarm_load
-          ).add_argument('file', metavar='FILE',
-                         help='- for standard input')
+    alarm.add_commands(_noun(nouns, 'alarm', 'alarms'), _verb)
     letters = _noun(nouns, 'dead-letter', 'what was put aside')
     _verb(letters, 'list', letter_list)
     _verb(letters, 'show', letter_show).add_argument('id')
@@ -219,7 +201,8 @@ def _noun(nouns: Any, name: str, meaning: str) -> Any:
 
 def _verb(verbs: Any, name: str, run: _Command) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(
-        name, help=run.__doc__, description=run.__doc__)
+        name, help=(run.__doc__ or '').partition('\n')[0],
+        description=run.__doc__)
     parser.set_defaults(run=run)
     return parser
 

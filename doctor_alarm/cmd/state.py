@@ -35,6 +35,8 @@ def use(conf: cfg.ConfigOpts, new: bool = False) -> None:
             os.path.join(conf.state_path, 'doctor-alarm.sqlite')):
         raise exception.Invalid(
             'No standalone service has its state in %s' % conf.state_path)
+    for (option, group), value in standalone.DEFAULTS.items():
+        conf.set_default(option, value, group=group)
     conf.set_override(
         'connection', standalone.database_url(conf.state_path),
         group='database')

@@ -25,7 +25,6 @@ from doctor_alarm.notifier import dispatcher
 from doctor_alarm.objects import sealing
 from doctor_alarm import policy
 from doctor_alarm import redact
-from doctor_alarm import standalone
 
 #: What it ends with when a check itself fails.
 BROKEN = 255
@@ -137,9 +136,6 @@ def main() -> int:
                 'command', title='commands', handler=_add_commands)],
             defaults=state.DEFAULTS)
         state.use(conf)
-        if conf.state_path:
-            for (option, group), value in standalone.DEFAULTS.items():
-                conf.set_default(option, value, group=group)
         upgradecheck.CONF = conf    # where it looks for --json
         return int(Checks(conf).check())
     except exception.DoctorAlarmException as exc:

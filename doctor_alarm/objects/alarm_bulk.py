@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import uuid
 
+from oslo_db import api as oslo_db_api
 import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
@@ -21,6 +22,8 @@ from doctor_alarm.objects import change
 
 #: Alarms that are prepared while the database works on others.
 CHUNK = 1000
+#: Times that a deadlock with others is overcome.
+RETRIES = 5
 
 
 def import_all(db: db_api.Database,
@@ -30,8 +33,18 @@ def import_all(db: db_api.Database,
     They keep their id, state and times where they have some. An error that
     the iterable raises undoes everything.
 
+    :param alarms: read again after a deadlock, unless it is an iterator,
+        which can not be
     :raises Duplicate: there is already an alarm with such an id
     """
+    if isinstance(alarms, Iterator):
+        return _import(db, alarms)
+    retried = oslo_db_api.wrap_db_retry(
+        max_retries=RETRIES, retry_on_deadlock=True)(_import)
+    return int(retried(db, alarms))
+
+
+def _import(db: db_api.Database, alarms: Iterable[alarm_obj.Alarm]) -> int:
     now = db.now()
     count = 0
     with db.writer() as conn:

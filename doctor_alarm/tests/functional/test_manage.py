@@ -96,7 +96,7 @@ class ImportTest(Managed, base.TestCase):
     def lines(self, count):
         return [json.dumps({
             'name': str(n), 'type': 'event', 'event_rule': api_base.RULE,
-            'alarm_actions': ['http://127.0.0.1:9/'], 'project_id': 'p1'})
+            'alarm_actions': ['http://192.0.2.1:9/'], 'project_id': 'p1'})
             for n in range(count)]
 
     def statements(self):

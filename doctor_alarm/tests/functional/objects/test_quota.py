@@ -107,10 +107,10 @@ class ConcurrentCreates:
         limits = quota.Defaults(project=7)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             imported = pool.submit(
-                alarm_import.load, self.db, lines, frozenset(),
-                credential.Vault(None))
+                alarm_import.load, self.db, lines, alarm_import.Terms(
+                    schemes=frozenset(), vault=credential.Vault(None)))
             self.create_everywhere(limits, lambda i: ('p1', 'u'))
-            self.assertEqual(10, imported.result(timeout=180))
+            self.assertEqual(10, imported.result(timeout=180).count)
 
         self.assertTrue(10 <= self.count() <= 17)
         self.assertRaises(
