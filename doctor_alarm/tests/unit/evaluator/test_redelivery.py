@@ -13,6 +13,7 @@ from doctor_alarm.evaluator import engine
 from doctor_alarm import event
 from doctor_alarm.objects import alarm
 from doctor_alarm.tests import base
+from doctor_alarm.tests import fuzzing
 from doctor_alarm.tests import storage
 from doctor_alarm import transition
 
@@ -69,7 +70,7 @@ class TestRedelivery(base.TestCase):
         return (now.state, now.active_count, sorted(map(tuple, changes)),
                 sorted(map(tuple, told)))
 
-    @hypothesis.settings(max_examples=60, deadline=None)
+    @fuzzing.costly
     @hypothesis.given(EVENTS, st.booleans(), st.booleans())
     def test_whatever_came_in_between(self, events, repeats, acts):
         vm = 'vm%d' % next(self.numbers)
