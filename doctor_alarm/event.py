@@ -176,7 +176,7 @@ def build(*, message_id: Any, event_type: Any, generated: Any,
         raw = redact.tree(raw)
     if sum(len(name) + len(str(value)) for name, value in kept.items(
             )) > MAX_SIZE:
-        raise exception.InvalidEvent(
+        raise exception.EventTooLarge(
             reason='the traits have more than %d characters' % MAX_SIZE)
     when = parse_time(generated, 'generated')
     if when > received + MAX_AHEAD:
@@ -256,10 +256,17 @@ _NUMBERS: dict[type, int] = {
         (float, TraitType.FLOAT), (datetime.datetime, TraitType.DATETIME))}
 
 
-def as_utc(when: datetime.datetime) -> datetime.datetime:
-    """Return an aware UTC time; a naive one is taken as UTC."""
+def as_utc(when: datetime.datetime,
+           zone: datetime.tzinfo = datetime.timezone.utc,
+           ) -> datetime.datetime:
+    """Return an aware UTC time.
+
+    :param zone: of a naive one
+    """
     if when.tzinfo is None:
-        return when.replace(tzinfo=datetime.timezone.utc)
+        when = when.replace(tzinfo=zone)
+    if when.tzinfo is datetime.timezone.utc:
+        return when
     try:
         return when.astimezone(datetime.timezone.utc)
     except OverflowError:
@@ -267,17 +274,20 @@ def as_utc(when: datetime.datetime) -> datetime.datetime:
             reason='%s is out of range' % when) from None
 
 
-def parse_time(value: Any, field: str) -> datetime.datetime:
+def parse_time(value: Any, field: str,
+               zone: datetime.tzinfo = datetime.timezone.utc,
+               ) -> datetime.datetime:
     """Return an aware UTC time from a datetime or an ISO 8601 text.
 
+    :param zone: of a time that tells none
     :raises InvalidEvent: with the name of the field
     """
     if isinstance(value, datetime.datetime):
-        return as_utc(value)
+        return as_utc(value, zone)
     if isinstance(value, str):
         try:
             # Takes every ISO 8601 form that OpenStack emits, quickly.
-            return as_utc(datetime.datetime.fromisoformat(value))
+            return as_utc(datetime.datetime.fromisoformat(value), zone)
         except ValueError:
             pass
         try:

@@ -18,7 +18,15 @@ class Invalid(DoctorAlarmException):
     msg_fmt = '%(reason)s'
 
 
+class TooLarge(Invalid):
+    """Input that is larger than what is taken."""
+
+
 class InvalidEvent(Invalid):
+    msg_fmt = 'Invalid event: %(reason)s.'
+
+
+class EventTooLarge(InvalidEvent, TooLarge):
     msg_fmt = 'Invalid event: %(reason)s.'
 
 

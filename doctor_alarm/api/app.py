@@ -2,8 +2,10 @@
 """The WSGI application."""
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 from typing import Any
+import zoneinfo
 
 from keystoneauth1 import exceptions as keystone_exc
 from keystonemiddleware import auth_token
@@ -13,6 +15,7 @@ from oslo_middleware import http_proxy_to_wsgi
 from oslo_middleware import request_id
 import pecan
 
+from doctor_alarm.api import alertmanager
 from doctor_alarm.api import basic_auth
 from doctor_alarm.api import body
 from doctor_alarm.api.controllers import base
@@ -56,7 +59,8 @@ def build_app(conf: cfg.ConfigOpts, db: db_api.Database,
     services = base.Services(
         conf=conf, db=db, enforcer=policy.make_enforcer(conf),
         events=events, actions=installed_actions(), guard=guard.make(conf),
-        vault=credential.make(conf),
+        vault=credential.make(conf), alerts=alertmanager.load(conf),
+        zone=timezone(conf),
         tell=announcement.teller(conf, PUBLISHER_ID))
     app: Any = pecan.Pecan(
         root.Root(services), use_context_locals=False, request_cls=Request,
@@ -96,6 +100,22 @@ def _with_keystone(conf: cfg.ConfigOpts, app: Any) -> Any:
             where=where, reason='auth_type is not set: no token could be '
             'checked, see [api] auth_mode')
     return app
+
+
+def timezone(conf: cfg.ConfigOpts) -> datetime.tzinfo:
+    """Return the zone of posted times that tell none.
+
+    :raises ConfigurationError: there is no such zone
+    """
+    name = conf.event.timezone
+    if name.upper() == 'UTC':
+        return datetime.timezone.utc
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise exception.ConfigurationError(
+            where='[event] timezone', reason='%r is no time zone, or not one '
+            'that this host knows' % name) from exc
 
 
 def installed_actions() -> frozenset[str]:

@@ -28,6 +28,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (exception.PreconditionFailed, 412),
     (exception.NotAuthorized, 401),
     (exception.Forbidden, 403),
+    (exception.TooLarge, 413),
     (exception.Invalid, 400),
     (exception.PublishFailed, 503),
 )

@@ -21,14 +21,14 @@ class BusEvents:
     def accept(self, events: list[event_mod.Event]) -> None:
         """Publish events; return when the broker has all of them.
 
-        :raises Invalid: one of them is too large; then none is published
+        :raises TooLarge: one of them is; then none is published
         :raises PublishFailed: some may have arrived, the caller repeats all
         """
         payloads = list(messaging.chunks(e.to_wire() for e in events))
         for payload in payloads:
             # A larger one is alone in its message.
             if len(payload) == 1 and len(json.dumps(payload)) > MAX_SIZE:
-                raise exception.Invalid(
+                raise exception.TooLarge(
                     'An event must not be larger than %d bytes' % MAX_SIZE)
         for payload in payloads:
             self._publisher.publish('event', payload)

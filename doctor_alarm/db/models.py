@@ -151,6 +151,19 @@ event = sa.Table(
     sa.Index(None, 'created_at'),
     **_TABLE)
 
+#: What was posted lately, where ``[event] duplicate_window`` is set: the first
+#: of the same (poster, type, host, status), whose id the others get.
+posted_event = sa.Table(
+    'posted_event', metadata,
+    sa.Column('id', _id(), primary_key=True),
+    sa.Column('host_id', _id(), nullable=False),
+    sa.Column('status_id', _id(), nullable=False),
+    sa.Column('message_id', _id(64), nullable=False),
+    sa.Column('posted_at', sa.BigInteger(), nullable=False),
+    sa.Index(None, 'host_id'),
+    sa.Index(None, 'posted_at'),
+    **_TABLE)
+
 #: The ordered way from one alarm to one action. Deliveries ``head`` to
 #: ``tail`` wait; ``due`` is empty while nothing does, else the time from which
 #: the sweep may take the lane: end of a lease (``token`` set) or of a backoff.

@@ -30,7 +30,7 @@ def purge(db: db_api.Database, days: int) -> dict[str, int]:
     steps: list[tuple[str, _Step]] = [
         ('change', _changes), ('delivery', _deliveries),
         ('event', _events), ('active_alarm', _cleared),
-        ('lane', _lanes)]
+        ('lane', _lanes), ('posted_event', _posted)]
     return {name: _repeat(db, step, before) for name, step in steps}
 
 
@@ -83,6 +83,12 @@ def _events(conn: sa.Connection, before: int) -> int:
     return _delete(conn, event.message_id, sa.select(event.message_id).where(
         event.created_at < before - DAY,
         event.message_id.not_in(waiting)))
+
+
+def _posted(conn: sa.Connection, before: int) -> int:
+    posted = models.posted_event.c
+    return _delete(conn, posted.id, sa.select(posted.id).where(
+        posted.posted_at < before), posted.posted_at < before)
 
 
 def _cleared(conn: sa.Connection, before: int) -> int:

@@ -8,7 +8,13 @@ CREATE = 'telemetry:create_event'
 CREATE_ANY_OWNER = 'telemetry:create_event:any_owner'
 
 _OPERATIONS: list[policy.Operation] = [
-    {'method': 'POST', 'path': '/v1/events'}]
+    {'method': 'POST', 'path': '/v1/events'},
+    {'method': 'PUT', 'path': '/v1/events'},
+    {'method': 'POST', 'path': '/v1/event'},
+    {'method': 'PUT', 'path': '/v1/event'},
+    {'method': 'POST', 'path': '/events'},
+    {'method': 'PUT', 'path': '/events'},
+    {'method': 'POST', 'path': '/v1/events/alertmanager'}]
 
 RULES = [
     policy.DocumentedRuleDefault(

@@ -102,6 +102,7 @@ _REASONS: dict[str, Callable[[Any], str]] = {
     'enum': _enum,
     'const': lambda value: _enum([value]),
     'minLength': lambda least: 'Value must not be empty.',
+    'minProperties': lambda least: 'Value must not be empty.',
     'minItems': lambda least: 'Value must not be empty.',
     'maxLength': lambda most: 'Value must have at most %d characters.' % most,
     'maxItems': lambda most: 'Value must have at most %d items.' % most,

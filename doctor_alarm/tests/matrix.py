@@ -44,6 +44,8 @@ RULE = {'event_type': 'compute.instance.update', 'query': [
      'type': 'string'}]}
 ALARM = {'name': 'vm1 down', 'type': 'event', 'event_rule': RULE}
 EVENT = {'time': '2026-11-20T12:00:00', 'type': 'a'}
+ALERT = {'status': 'firing', 'labels': {'alertname': 'a'},
+         'startsAt': '2026-11-20T12:00:00Z'}
 
 
 def rows(own):
@@ -94,8 +96,16 @@ def rows(own):
         ('GET', '/v2/metrics', '', None),
         ('GET', '/v2/metrics?all_projects=true', 'of all projects', None),
         ('POST', '/v1/events', '', {'event': EVENT}),
+        ('PUT', '/v1/events', '', [EVENT]),
+        ('POST', '/v1/event', '', EVENT),
+        ('PUT', '/v1/event', '', EVENT),
+        ('POST', '/events', '', EVENT),
+        ('PUT', '/events', '', [EVENT]),
+        ('POST', '/v1/events/alertmanager', '', {'alerts': [ALERT]}),
         ('POST', '/v1/events', 'of a project', {
             'event': {**EVENT, 'details': {'project_id': own}}}),
+        ('POST', '/v1/events/alertmanager', 'of a project', {'alerts': [
+            {**ALERT, 'labels': {'alertname': 'a', 'project_id': own}}]}),
     ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
+import datetime
 from typing import Any, ClassVar, Protocol
 
 from oslo_config import cfg
@@ -17,6 +18,7 @@ import pecan
 import webob
 import webob.exc
 
+from doctor_alarm.api import alertmanager
 from doctor_alarm import context
 from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
@@ -50,6 +52,8 @@ class Events(Protocol):
 class Services:
     """What the controllers work with.
 
+    ``alerts``: what becomes of the alerts of Alertmanager.
+    ``zone``: of posted times that tell none.
     ``tell``: takes what changed, after the commit.
     ``actions``: schemes of URLs for which there is a notifier plugin.
     ``guard``: where such a URL may lead.
@@ -63,6 +67,8 @@ class Services:
     actions: frozenset[str]
     guard: guard.Guard
     vault: credential.Vault
+    alerts: alertmanager.Rules
+    zone: datetime.tzinfo
     tell: announcement.Tell = announcement.nobody
 
 

@@ -21,7 +21,7 @@ from doctor_alarm.api.controllers.v2 import quota
 class V1(base.Resource):
     """``/v1``"""
 
-    below = {'events': event.Events}
+    below = {'events': event.Events, 'event': event.Alias}
 
 
 class V2(base.Resource):
@@ -76,7 +76,7 @@ class Root(base.Resource):
 
     public = True
     below = {'v1': V1, 'v2': V2, 'metrics': Metrics,
-             'healthcheck': Healthcheck}
+             'events': event.Alias, 'healthcheck': Healthcheck}
 
     @base.json
     def get(self, request: webob.Request,

@@ -70,7 +70,7 @@ def _event(doc: Mapping[str, Any], project_id: str | None,
     """
     if 'event_type' not in doc:
         return event_form.parse(
-            {'event': doc}, project_id, received)[0].event
+            {'event': doc}, event_form.Post(project_id, received))[0].event
     try:
         return event_mod.Event.from_wire({
             'message_id': str(uuid.uuid4()), 'project_id': project_id,

@@ -40,6 +40,7 @@ def upgrade():
     _create_active_alarm()
     _create_change()
     _create_event()
+    _create_posted_event()
     _create_lane()
     _create_delivery()
     _create_quota()
@@ -47,9 +48,9 @@ def upgrade():
 
 
 def downgrade():
-    for table in ('dead_letter', 'quota', 'delivery', 'lane', 'event',
-                  'change', 'active_alarm', 'refinement', 'alarm_key',
-                  'alarm'):
+    for table in ('dead_letter', 'quota', 'delivery', 'lane',
+                  'posted_event', 'event', 'change', 'active_alarm',
+                  'refinement', 'alarm_key', 'alarm'):
         op.drop_table(table)
 
 
@@ -167,6 +168,21 @@ def _create_event():
         sa.PrimaryKeyConstraint('message_id', name='pk_event'),
         **_TABLE)
     op.create_index('ix_event_created_at', 'event', ['created_at'])
+
+
+def _create_posted_event():
+    op.create_table(
+        'posted_event',
+        sa.Column('id', _id(), nullable=False),
+        sa.Column('host_id', _id(), nullable=False),
+        sa.Column('status_id', _id(), nullable=False),
+        sa.Column('message_id', _id(64), nullable=False),
+        sa.Column('posted_at', sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint('id', name='pk_posted_event'),
+        **_TABLE)
+    op.create_index('ix_posted_event_host_id', 'posted_event', ['host_id'])
+    op.create_index('ix_posted_event_posted_at', 'posted_event',
+                    ['posted_at'])
 
 
 def _create_lane():

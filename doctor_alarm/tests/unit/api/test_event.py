@@ -126,7 +126,7 @@ class EventTest(base.ApiTestCase):
     def test_what_is_wrong_has_a_sentence(self):
         good = {'time': '2026-11-20', 'type': 'a'}
         for doc, words in [
-                ({}, 'event'), ([], 'an object'), ({'events': []}, 'empty'),
+                ({}, 'event'), ([], 'empty'), ({'events': []}, 'empty'),
                 ({'events': {}}, 'a list'), ({'event': good, 'x': 1}, 'x'),
                 ({'event': dict(good, x=1)}, 'event.x'),
                 ({'event': dict(good, type='')}, 'event.type'),

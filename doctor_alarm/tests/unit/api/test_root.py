@@ -53,7 +53,7 @@ class RootTest(base.ApiTestCase):
                 ('post', '/v2/alarms/a', 'GET, HEAD, PUT, DELETE'),
                 ('delete', '/v2/alarms/a/state', 'GET, HEAD, PUT'),
                 ('get', '/v2/query/alarms', 'POST'),
-                ('get', '/v1/events', 'POST'), ('put', '/', 'GET, HEAD')]:
+                ('get', '/v1/events', 'POST, PUT'), ('put', '/', 'GET, HEAD')]:
             self.fault(405, method, path, {} if method != 'get'
                        else self.NOTHING)
             self.assertEqual(allow, self.answer.headers['Allow'])

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events that were posted lately: a repetition gets the id of the first.
+
+Then it is what a message that comes again is to everybody behind, and needs no
+further care: it is sent all the same, so that nothing is lost where the first
+was noted and never sent.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+import dataclasses
+import json
+
+import sqlalchemy as sa
+
+from doctor_alarm.db import models
+from doctor_alarm.db import rows
+from doctor_alarm import event as event_mod
+from doctor_alarm import fault
+
+
+def share_ids(conn: sa.Connection, dialect: str,
+              events: Iterable[event_mod.Event], now: int,
+              window: int) -> list[event_mod.Event]:
+    """Return the events, repetitions with the id of the first.
+
+    The same are those of one owner with the same type, hostname and status;
+    where one of them is missing, none is. Another status of the host is news
+    and makes news of what follows.
+
+    :param now: time of the database, microseconds
+    :param window: microseconds from the first on
+    """
+    return [_shared(conn, dialect, event, now, window) for event in events]
+
+
+def _shared(conn: sa.Connection, dialect: str, event: event_mod.Event,
+            now: int, window: int) -> event_mod.Event:
+    hostname, status = (event.traits.get(name)
+                        for name in (fault.HOSTNAME, fault.STATUS))
+    if not hostname or not status:
+        return event
+    posted = models.posted_event
+    host = json.dumps([event.trusted, event.project_id, str(hostname)])
+    host_id = event_mod.derived_id('posted host', host)
+    status_id = event_mod.derived_id('posted status', str(status))
+    same = event_mod.derived_id(
+        'posted event', host, event.event_type, str(status))
+    conn.execute(sa.delete(posted).where(
+        posted.c.host_id == host_id, posted.c.status_id != status_id))
+    # Of two at the same time one inserts, and the other waits for it.
+    conn.execute(rows.upsert(dialect, posted, ['id'], ()), {
+        'id': same, 'host_id': host_id, 'status_id': status_id,
+        'message_id': event.message_id, 'posted_at': now})
+    first = conn.execute(sa.select(
+        posted.c.message_id, posted.c.posted_at).where(
+            posted.c.id == same).with_for_update()).one_or_none()
+    if first is not None and first.posted_at > now - window:
+        return dataclasses.replace(event, message_id=first.message_id)
+    conn.execute(sa.update(posted).where(posted.c.id == same).values(
+        message_id=event.message_id, posted_at=now))
+    return event
