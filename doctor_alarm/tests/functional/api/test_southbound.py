@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Monitors with a name and a password, as the documents connect them."""
+
+import datetime
+import json
+import pathlib
+import tempfile
+
+import fixtures
+import requests
+import yaml
+
+import doctor_alarm
+from doctor_alarm.api import alertmanager
+from doctor_alarm import fault
+from doctor_alarm import match
+from doctor_alarm.tests import base
+from doctor_alarm.tests.functional.api import test_basic_auth
+from doctor_alarm.tests.functional import recipes
+from doctor_alarm.tests.functional import shell
+from doctor_alarm.tests.functional import test_standalone
+from doctor_alarm.tests import receiver
+from doctor_alarm.tests.unit.api import test_alertmanager
+from doctor_alarm.tests.unit.api import test_body_forms
+from doctor_alarm.tests.unit import test_docs
+
+PAGE = pathlib.Path(doctor_alarm.__file__).parents[1].joinpath(
+    'doc', 'source', 'southbound.rst')
+RULE = {'event_type': fault.HOST_DOWN, 'scope': 'cloud',
+        'clear': {'event_type': fault.HOST_UP}}
+CONFIG = """
+[api]
+auth_mode = http_basic
+http_basic_users = zabbix:service:monitor, root:admin:admin
+[oslo_middleware]
+http_basic_auth_user_file = %s
+"""
+
+
+class SouthboundTest(base.TestCase):
+    """A service, and an alarm that tells of every host."""
+
+    DEFAULT_TIMEOUT = 600
+
+    def setUp(self):
+        super().setUp()
+        users = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path, 'htpasswd')
+        users.write_text(test_basic_auth.line('zabbix', 'PASSWORD')
+                         + test_basic_auth.line('root', 'r'))
+        self.receiver = self.useFixture(receiver.Receiver())
+        self.service = self.useFixture(test_standalone.Standalone(
+            CONFIG % users))
+        self.service.start()
+        self.wait_until(lambda: self.service.up, 60)
+        self.now = datetime.datetime.now(datetime.UTC).isoformat()
+        self.ask('POST', '/v2/alarms', {
+            'name': 'hosts', 'type': 'event', 'event_rule': RULE,
+            'repeat_actions': True, 'alarm_actions': [self.receiver.url],
+            'ok_actions': [self.receiver.url]}, ('root', 'r'), 201)
+
+    def ask(self, method, path, doc, auth=('zabbix', 'PASSWORD'), status=202):
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(
+                method, self.service.url + path, json=doc, auth=auth,
+                timeout=60)
+        self.assertEqual(status, answer.status_code, answer.text)
+
+    def told(self):
+        """Return [(state, host)] of the calls, once all that comes is there.
+
+        The last event is told last.
+        """
+        self.ask('POST', '/v1/events', {
+            'time': self.now, 'type': fault.HOST_DOWN,
+            'details': {'hostname': 'the last'}})
+        self.wait_until(lambda: self.calls()[-1:] == [('alarm', 'the last')])
+        return self.calls()[:-1]
+
+    def calls(self):
+        return [(body['current'], {
+            name: value for name, _type, value
+            in body['reason_data']['event']['traits']}['hostname'])
+            for body in self.receiver.bodies]
+
+    def test_repetitions_are_told_once(self):
+        known, unknown = (
+            {**doc, 'time': self.now} for doc in (
+                test_body_forms.SPECIFIED, test_body_forms.SAMPLE_MONITOR))
+        for _time in range(3):
+            for wrap in test_body_forms.WRAPPERS.values():
+                self.ask('PUT', '/v1/events', wrap(known))
+        # Those without ids are told each time.
+        for _time in range(2):
+            self.ask('PUT', '/events', [unknown])
+
+        self.assertEqual([('alarm', 'compute-1')] * 3, self.told())
+
+    def test_alertmanager(self):
+        for name in ('firing', 'firing', 'resolved', 'resolved'):
+            self.ask('POST', test_alertmanager.PATH,
+                     test_alertmanager.captured(name))
+
+        # One is still down: the alarm of both is not ok.
+        self.assertEqual(
+            [('alarm', 'compute-1'), ('alarm', 'compute-2')], self.told())
+
+    def test_who_is_nobody(self):
+        for path in (*test_body_forms.PATHS, test_alertmanager.PATH):
+            for auth in (None, ('zabbix', 'x')):
+                self.ask('POST', path, test_body_forms.SPECIFIED, auth, 401)
+
+    def test_the_commands_of_the_documents(self):
+        steps = [step for steps in recipes.sections(
+            PAGE.read_text().replace('.. code-block:: json',
+                                     '.. code-block:: yaml').replace(
+                '.. code-block:: text', '.. code-block:: yaml')).values()
+            for step in steps]
+        self.assertEqual(4, len([text for kind, text in steps
+                                 if kind in ('run', 'Script')]))
+        user = self.useFixture(shell.Shell(
+            ALARMING=self.service.url, AUTH='zabbix:PASSWORD'))
+        for kind, text in steps:
+            if kind == 'run':
+                self.assertEqual(['message_ids'], list(json.loads(
+                    user.run(text))))
+            elif kind == 'Script':
+                self.notify(user, text)
+
+        self.assertEqual([
+            ('alarm', 'compute-1'), ('ok', 'compute-1'),
+            ('alarm', 'compute-2'), ('alarm', 'n1')], self.told())
+
+    def notify(self, user, text):
+        path = pathlib.Path(self.useFixture(fixtures.TempDir(
+            rootdir=tempfile.gettempdir())).path, 'doctor-alarm-event')
+        path.write_text(text)
+        for state in ('DOWN', 'DOWN', 'UNREACHABLE'):
+            user.run("bash %s n1 %s $(date +%%s) 17" % (path, state))
+
+
+class PageTest(base.TestCase):
+    """What the page says that others have to be configured with."""
+
+    def test_rules_and_alarms(self):
+        text = PAGE.read_text()
+        receivers, rules = test_docs.blocks(text, 'yaml')
+        alarm, = test_docs.blocks(text, 'json')
+
+        self.assertIn(test_alertmanager.PATH, yaml.safe_load(receivers)[
+            'receivers'][0]['webhook_configs'][0]['url'])
+        path = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path, 'rules.yaml')
+        path.write_text(rules)
+        self.assertEqual(fault.HOST_UP,
+                         alertmanager.read(str(path))[0].resolved.type)
+        match.compile_rule(json.loads(alarm))
