@@ -66,7 +66,9 @@ class Service(oslo_service.ServiceBase):
             self._ended.set()
 
     def reset(self) -> None:
-        """On SIGHUP: options that can change are read again by oslo.config.
+        """On SIGHUP, after oslo.config has read the options again.
+
+        It is called by the handler of the signal: take note of it only.
         """
 
 
@@ -94,14 +96,16 @@ def _run_here(conf: cfg.ConfigOpts, service: Service) -> None:
     launcher = oslo_service.ProcessLauncher(conf, no_fork=True)
     signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(
         signal.SIGTERM))
-    signal.signal(signal.SIGHUP, lambda *_: _read_again(conf))
+    signal.signal(signal.SIGHUP, lambda *_: _read_again(
+        conf, service))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ours)
     launcher.launch_service(service)
 
 
-def _read_again(conf: cfg.ConfigOpts) -> None:
+def _read_again(conf: cfg.ConfigOpts, service: Service) -> None:
     try:
         conf.mutate_config_files()
+        service.reset()
     except (cfg.Error, OSError) as exc:
         LOG.error('The configuration stays as it was: %s',
                   ' '.join(str(exc).split()))

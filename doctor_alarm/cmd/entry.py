@@ -13,7 +13,8 @@ import sys
 from typing import Any
 
 #: What reads its options again on SIGHUP, once it has read them.
-SERVICES = frozenset(('agent', 'api', 'evaluator', 'notifier', 'standalone'))
+SERVICES = frozenset((
+    'agent', 'api', 'evaluator', 'monitor', 'notifier', 'standalone'))
 #: What a shell expects of what Ctrl-C ended.
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -61,6 +62,11 @@ def evaluator() -> int:
 def manage() -> int:
     """doctor-alarm-manage"""
     return run('manage')
+
+
+def monitor() -> int:
+    """doctor-alarm-monitor"""
+    return run('monitor')
 
 
 def notifier() -> int:

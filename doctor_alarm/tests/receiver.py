@@ -83,6 +83,10 @@ class Receiver(fixtures.Fixture):
         """Return the document of a body."""
         return json.loads(raw)
 
+    def handle(self, _handler, _raw):
+        """Return the status to answer a request with."""
+        return self.status
+
     def of(self, alarm_id):
         """What came for one alarm, once each, in the order of arrival."""
         seen, found = set(), []
@@ -135,7 +139,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         receiver = self.server.receiver
         raw = self.rfile.read(int(self.headers['Content-Length']))
         receiver._released.wait(60)
-        status = receiver.status
+        status = receiver.handle(self, raw)
         if 200 <= status < 300:
             receiver.headers.append(dict(self.headers))
             receiver.bodies.append(dict(

@@ -32,7 +32,8 @@ STAGES = LAYERS[3]
 WITHOUT_DATABASE = {'agent', 'inspector', 'monitors'}
 
 # Besides the standard library and oslo, for the units of layer 0
-PURE = {'conf': {'pbr'}, 'constraint': {'croniter'}, 'document': {'yaml'},
+PURE = {'conf': {'keystoneauth1', 'pbr'}, 'constraint': {'croniter'},
+        'document': {'yaml'},
         'metrics': {'prometheus_client'},
         'schemas': {'fastjsonschema', 'jsonschema'}}
 

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP sessions of keystoneauth, from a group of options."""
+from __future__ import annotations
+
+from typing import Any
+
+from keystoneauth1 import exceptions
+from keystoneauth1 import loading
+from keystoneauth1 import plugin
+from keystoneauth1 import session as keystone_session
+from oslo_config import cfg
+
+from doctor_alarm import exception
+
+
+def load(conf: cfg.ConfigOpts, group: str,
+         default: str | None = None) -> keystone_session.Session:
+    """Return a session; nothing is connected yet.
+
+    :param default: ``auth_type`` where none is configured
+    :raises ConfigurationError: the options do not fit together
+    """
+    try:
+        return loading.load_session_from_conf_options(
+            conf, group, auth=_auth(conf, group, default))
+    except exception.ConfigurationError:
+        raise
+    except (exceptions.ClientException, cfg.Error, ValueError,
+            TypeError) as exc:
+        raise exception.ConfigurationError(
+            where='[%s]' % group, reason=str(exc)) from None
+
+
+def _auth(conf: cfg.ConfigOpts, group: str,
+          default: str | None) -> plugin.BaseAuthPlugin:
+    section = conf[group].auth_section or group
+    if section != group:
+        for opt in loading.get_auth_common_conf_options():
+            conf.register_opt(opt, group=section)
+    name = conf[section].auth_type or default
+    if not name:
+        raise exception.ConfigurationError(
+            where='[%s] auth_type' % section, reason='is not set')
+    loader: Any = loading.get_plugin_loader(name)
+    # The loader's own way would refuse options of the same name that
+    # another type of authentication has, with another help.
+    for opt in loading.get_auth_plugin_conf_options(name):
+        if section not in conf or opt.dest not in conf[section]:
+            conf.register_opt(opt, group=section)
+
+    def get(opt: Any) -> Any:
+        return conf[section][opt.dest]
+
+    found: plugin.BaseAuthPlugin = loader.load_from_options_getter(get)
+    return found
