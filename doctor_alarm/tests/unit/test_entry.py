@@ -82,7 +82,7 @@ class ScriptsTest(base.TestCase):
     def test_all_begin_there(self):
         found = list(scripts())
 
-        self.assertEqual(7, len(found))
+        self.assertGreater(len(found), len(entry.SERVICES))
         for name, module, function in found:
             self.assertEqual(entry.__name__, module)
             self.assertEqual(name, getattr(entry, function).__doc__)
