@@ -24,6 +24,7 @@ from doctor_alarm.api import app
 from doctor_alarm.api import body
 from doctor_alarm.cmd import aodh
 from doctor_alarm.cmd import credential
+from doctor_alarm.cmd import orphan
 from doctor_alarm.db import api as db_api
 from doctor_alarm import exception
 from doctor_alarm import guard
@@ -144,3 +145,8 @@ def add_commands(verbs: Any, verb: _Verb) -> None:
                          help='only those of this project')
     writing.add_argument('--clear', action='store_true', help=(
         'decrypt credentials in action URLs, for a service with other keys'))
+    gone = verb(verbs, 'orphans', orphan.orphans)
+    gone.add_argument('projects', nargs='*', metavar='PROJECT', help=(
+        'id of a project to ask for (default: all that have alarms)'))
+    gone.add_argument('--purge', action='store_true', help=(
+        'delete the alarms of projects that are gone'))
