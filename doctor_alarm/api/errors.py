@@ -2,11 +2,13 @@
 """Errors as clients see them: one form for all, mapped in one place."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 import http
 import json
 import logging
 import traceback
 from typing import Any
+import urllib.parse
 
 from oslo_db import exception as db_exc
 import webob
@@ -75,7 +77,10 @@ def make(status: int, sentence: str) -> webob.Response:
 
 
 class Uniform:
-    """Gives errors of the middlewares behind it the same form."""
+    """Gives errors of the middlewares behind it the same form.
+
+    Refuses a URL that pecan would log as an error, with a traceback.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -83,6 +88,7 @@ class Uniform:
     @webob.dec.wsgify
     def __call__(self, request: webob.Request) -> webob.Response:
         try:
+            _check_url(request.environ)
             answer = request.get_response(self._app)
         except Exception as exc:
             return response(exc)
@@ -91,6 +97,19 @@ class Uniform:
         return _with_headers(
             make(answer.status_int, _phrase(answer.status_int)),
             answer.headers)
+
+
+def _check_url(environ: Mapping[str, Any]) -> None:
+    # PEP 3333: a character is a byte; only the path is unquoted already.
+    for part, data in (
+            ('path', environ['PATH_INFO'].encode('latin-1')),
+            ('query', urllib.parse.unquote_to_bytes(
+                environ.get('QUERY_STRING', '').encode('latin-1')))):
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            raise webob.exc.HTTPBadRequest(
+                'The %s of the URL is not UTF-8' % part) from None
 
 
 def _of_http(error: webob.exc.HTTPException) -> webob.Response:

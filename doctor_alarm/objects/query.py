@@ -169,6 +169,10 @@ def _compare(fields: Fields, op: str,
     field = get_field(fields, name)
     if op == MATCHES:
         return _matches(field, name, value)
+    if op not in ('=', '!=', 'in') and field.read is boolean:
+        raise exception.Invalid(
+            'Operator "%s" of the filter is not for true and false, which '
+            'field "%s" is' % (op, name))
     if op != 'in':
         found: sa.ColumnElement[bool] = _COMPARE[op](
             field.column, read(field, name, value))
@@ -255,12 +259,15 @@ def _sortable(fields: Fields, name: str, way: str) -> Field:
 def _after(order: Sequence[tuple[Any, str]],
            row: Sequence[Any]) -> sa.ColumnElement[bool]:
     """Whether a row comes after the marker's, for keys of any direction."""
+    # Constants that are true or false have no order for SQLAlchemy.
+    values = [sa.literal(value, column.type)
+              for (column, _way), value in zip(order, row, strict=True)]
     ways = []
     for i, (column, way) in enumerate(order):
-        equal = [c == v for (c, _), v in zip(order[:i], row, strict=False)]
+        equal = [c == v for (c, _), v in zip(order[:i], values, strict=False)]
         ways.append(sa.and_(*equal, (
-            column < row[i] if way == DESC else column > row[i])))
+            column < values[i] if way == DESC else column > values[i])))
     first, way = order[0]
     # Implied by the rest; the database finds its way in the index by it.
-    bound = first <= row[0] if way == DESC else first >= row[0]
+    bound = first <= values[0] if way == DESC else first >= values[0]
     return sa.and_(bound, sa.or_(*ways))

@@ -6,6 +6,7 @@ from doctor_alarm.tests.services import postgresql
 from doctor_alarm.tests.unit.api import test_alarm
 from doctor_alarm.tests.unit.api import test_alarm_list
 from doctor_alarm.tests.unit.api import test_fuzz
+from doctor_alarm.tests.unit.api import test_fuzz_query
 from doctor_alarm.tests.unit.api import test_metrics
 from doctor_alarm.tests.unit.api import test_query
 from doctor_alarm.tests.unit.api import test_quota
@@ -47,6 +48,10 @@ class MariaDBFuzzTest(OnMariaDB, test_fuzz.FuzzTest):
     pass
 
 
+class MariaDBFuzzQueryTest(OnMariaDB, test_fuzz_query.FuzzQueryTest):
+    pass
+
+
 class PostgreSQLChangeTest(OnPostgreSQL, test_alarm.ChangeTest):
     pass
 
@@ -64,6 +69,10 @@ class PostgreSQLHistoryQueryTest(OnPostgreSQL, test_query.HistoryTest):
 
 
 class PostgreSQLFuzzTest(OnPostgreSQL, test_fuzz.FuzzTest):
+    pass
+
+
+class PostgreSQLFuzzQueryTest(OnPostgreSQL, test_fuzz_query.FuzzQueryTest):
     pass
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+from doctor_alarm.objects import alarm_list
 from doctor_alarm.tests.unit.api import base
 
 
@@ -36,6 +37,17 @@ class ListTest(base.ApiTestCase):
             self.assertEqual(expected, self.names(self.filter(pair)), pair)
         self.assertEqual('b', self.names(self.filter(
             ('type', 'event'), ('state', 'ok'))))
+
+    def test_pages_in_the_order_of_every_field(self):
+        for field in alarm_list.FIELDS:
+            for way in ('asc', 'desc'):
+                whole = self.names('?sort=%s:%s' % (field, way))
+                self.assertEqual(2, len(whole))
+                first, = self.call('get', '/v2/alarms?limit=1&sort=%s:%s' % (
+                    field, way))
+                self.assertEqual(whole, first['name'] + self.names(
+                    '?sort=%s:%s&marker=%s' % (
+                        field, way, first['alarm_id'])), field)
 
     def test_all_projects_are_for_admins(self):
         everything = self.filter(('all_projects', 'true'))

@@ -12,6 +12,7 @@ import prometheus_client
 from doctor_alarm.evaluator import engine
 from doctor_alarm import event as event_mod
 from doctor_alarm.tests import fuzzing
+from doctor_alarm.tests import matrix
 from doctor_alarm.tests.unit.api import base
 
 #: Names that mean something, so that what is built gets deep.
@@ -42,8 +43,19 @@ CONDITIONS = st.fixed_dictionaries(
 PATTERNS = {'event_type': st.sampled_from(('*', 'a', 'a.*', '[', '?', ''))
             | fuzzing.TEXTS, 'query': st.lists(CONDITIONS, max_size=3)}
 RULES = st.fixed_dictionaries(
-    {}, optional={**PATTERNS, 'clear': st.fixed_dictionaries(
-        {}, optional=PATTERNS)})
+    {}, optional={
+        **PATTERNS, 'scope': st.sampled_from(('project', 'cloud', None)),
+        'clear': st.fixed_dictionaries({}, optional=PATTERNS) | st.none()})
+CONSTRAINTS = st.lists(st.fixed_dictionaries(
+    {'name': st.sampled_from('ab') | fuzzing.TEXTS,
+     'start': st.sampled_from((
+         '* * * * *', '0 8 * * mon-fri', '*/5 * 31 2 *', '0 0 29 2 * 5',
+         '@daily', '0 0 l * *', '61 * * * *')) | fuzzing.TEXTS,
+     'duration': st.integers(-1, 10 ** 18) | st.sampled_from((
+         '10', '', '1e3', '\u0661', 1.5))},
+    optional={'timezone': st.sampled_from((
+        '', 'Europe/Berlin', 'Mars/Base', '../../etc/passwd', None)),
+        'description': fuzzing.TEXTS}), max_size=2)
 GOOD_ALARMS = st.fixed_dictionaries(
     {'name': fuzzing.TEXTS, 'type': st.just('event'), 'event_rule': RULES},
     optional={
@@ -51,11 +63,22 @@ GOOD_ALARMS = st.fixed_dictionaries(
         'repeat_actions': st.booleans(),
         'severity': st.sampled_from(('low', 'moderate', 'critical')),
         'state': st.sampled_from(('ok', 'alarm', 'insufficient data')),
+        'resource_id': fuzzing.TEXTS | st.none(),
+        'time_constraints': CONSTRAINTS,
         'alarm_actions': st.lists(st.sampled_from((
             'http://r.example.org/%s?a=b#c', 'http://u:p@r.example.org:1/',
             'log://', 'https://[::2]/')) | fuzzing.TEXTS, max_size=3)})
 EVENTS = st.fixed_dictionaries({'event': st.fixed_dictionaries(
     {'time': SCALARS, 'type': SCALARS}, optional={'details': DOCS})})
+#: As receivers and buses have them.
+WIRES = st.fixed_dictionaries({'event_type': SCALARS}, optional={
+    'generated': SCALARS, 'message_id': SCALARS, 'project_id': SCALARS,
+    'publisher_id': SCALARS, 'traits': DOCS | st.lists(st.tuples(
+        NAMES, st.integers(0, 5), SCALARS).map(list), max_size=3)})
+TRIALS = st.fixed_dictionaries(
+    {'event_rule': RULES | DOCS,
+     'event': EVENTS.map(lambda doc: doc['event']) | WIRES | DOCS},
+    optional={'resource_id': SCALARS, 'time_constraints': CONSTRAINTS})
 QUOTAS = st.fixed_dictionaries({'project_id': SCALARS, 'quotas': st.lists(
     st.fixed_dictionaries({'resource': st.just('alarms'), 'limit': SCALARS}),
     max_size=3)})
@@ -66,7 +89,8 @@ PARAMETERS = st.lists(st.tuples(
                      'marker')) | fuzzing.TEXTS,
     SCALARS | NAMES | st.sampled_from(('all_projects', 'name:asc'))),
     max_size=6)
-LISTS = ('/v2/alarms', '%s/history', '%s/deliveries')
+LISTS = ('/v2/alarms', '%s/history', '%s/deliveries', '/v2/deliveries',
+         '/v2/metrics', '/v2/quotas')
 HEADERS = st.dictionaries(
     st.sampled_from(('If-Match', 'Content-Type', 'Accept', 'Content-Encoding',
                      'X-Roles', 'X-Project-Id', 'X-User-Id',
@@ -147,6 +171,22 @@ class FuzzTest(base.ApiTestCase):
             self.assertEqual(wire, json.dumps(again.to_wire()))
 
     @fuzzing.settings
+    @hypothesis.given(DOCS | TRIALS)
+    def test_trial(self, doc):
+        answer = self.check('post', '/v2/alarms/test', doc)
+        if answer.status_int == 200:
+            self.assertIn(answer.json['verdict'], ('raise', 'clear', None))
+
+    @fuzzing.settings
+    @hypothesis.given(DOCS)
+    def test_retry(self, doc):
+        delivery = matrix.dead_delivery(
+            self.db, self.create()['alarm_id'], 'p1')
+        answer = self.check(
+            'post', '/v2/deliveries/%s/retry' % delivery, doc)
+        self.assertEqual(202, answer.status_int)
+
+    @fuzzing.settings
     @hypothesis.given(DOCS | FILTERS)
     def test_query(self, doc):
         self.check('post', '/v2/query/alarms', doc)
@@ -177,7 +217,9 @@ class FuzzTest(base.ApiTestCase):
 
     @fuzzing.settings
     @hypothesis.given(
-        st.sampled_from(('/v2/alarms', '/v1/events', '/v2/query/alarms')),
+        st.sampled_from((
+            '/v2/alarms', '/v2/alarms/test', '/v1/events', '/v2/quotas',
+            '/v2/query/alarms', '/v2/query/alarms/history')),
         st.binary(max_size=40) | st.text(
             alphabet='{}[]",:\\u0dntrue1e9- ', max_size=40).map(str.encode),
         HEADERS)
@@ -190,7 +232,8 @@ class FuzzTest(base.ApiTestCase):
     @hypothesis.given(st.text(max_size=30))
     def test_paths(self, text):
         for path in ('/%s', '/v2/alarms/%s', '/v2/alarms/%s/history',
-                     '/v2/alarms/%s/deliveries'):
+                     '/v2/alarms/%s/deliveries', '/v2/deliveries/%s',
+                     '/v2/quotas/%s'):
             answer = self.app.get(
                 path % urllib.parse.quote(
                     text.encode('utf-8', 'surrogatepass')),

@@ -94,6 +94,7 @@ class QueryTest(base.ApiTestCase):
 
     def test_what_is_wrong_has_a_sentence(self):
         for doc, words in [
+                (query({'<': {'enabled': True}}), 'true and false'),
                 ([], 'object'), ({'foo': 1}, 'foo'), ({'limit': 0}, 'limit'),
                 ({'limit': 'x'}, 'limit'),
                 ({'filter': {}}, 'filter'), ({'filter': '{'}, 'filter'),

@@ -2,8 +2,10 @@
 
 import io
 import json
+import logging
 from unittest import mock
 
+import fixtures
 from oslo_db import exception as db_exc
 import webob
 
@@ -72,6 +74,17 @@ class RootTest(base.ApiTestCase):
                 headers=dict(base.ALICE, Accept=accept))
             self.assertEqual('application/json', answer.content_type)
             self.assertIsInstance(answer.json['error_message'], dict)
+
+    def test_urls_that_are_none(self):
+        log = self.useFixture(fixtures.FakeLogger(level=logging.ERROR))
+        for url, part in (('/v2/alarms?q.value=%ff', 'query'),
+                          ('/v2/alarms?limit=1&%ed%a0%80=1', 'query'),
+                          ('/v2/alarms/%ff', 'path')):
+            self.assertEqual(
+                'The %s of the URL is not UTF-8' % part,
+                self.fault(400, 'get', url))
+        self.fault(404, 'get', '/v2/alarms/%25ff%C3%BC')
+        self.assertEqual('', log.output)
 
     def test_bodies_that_are_none(self):
         for body, words in [
