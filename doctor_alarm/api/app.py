@@ -22,6 +22,7 @@ from doctor_alarm.api.controllers import base
 from doctor_alarm.api.controllers import root
 from doctor_alarm.api import errors
 from doctor_alarm.api import hooks
+from doctor_alarm.api import request_log
 from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
 from doctor_alarm import exception
@@ -75,7 +76,7 @@ def build_app(conf: cfg.ConfigOpts, db: db_api.Database,
     app = body.Limit(app, conf.api.max_body_size)
     app = errors.Uniform(app)
     app = _with_cors(conf, app)
-    app = request_id.RequestId(app)
+    app = request_id.RequestId(request_log.Logged(app))
     return http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import uuid
 
 import fixtures
 import requests
@@ -181,6 +182,24 @@ class TestStandalone(StandaloneTest):
 
         self.given_alarm('vm1')
         self.wait_until(fired)
+
+    def test_the_log_has_the_ids_of_a_request(self):
+        self.service.start('--debug')
+        self.wait_until(lambda: self.service.up, 60)
+        given = 'req-%s' % uuid.uuid4()
+
+        answer = self.service.api(
+            'GET', '/v2/alarms/nope?a=hush-hush',
+            headers={**MEMBER, 'X-OpenStack-Request-ID': given})
+        own = answer.headers['X-OpenStack-Request-ID']
+
+        def logged():
+            return [line for line in self.service.log.splitlines()
+                    if ' GET /v2/alarms/nope: 404' in line]
+
+        line, = self.wait_until(logged)
+        self.assertIn('[%s %s ' % (given, own), line)
+        self.assertNotIn('hush-hush', self.service.log)
 
     def test_metrics_tell_what_happened(self):
         self.given_running()
