@@ -21,6 +21,8 @@ from doctor_alarm.tests.services import process
 from doctor_alarm.tests.services import rabbitmq
 from doctor_alarm.tests import storage
 
+#: Seconds that the parts have to start, four at once on a busy machine.
+READY = 180
 ADMIN = {'X-User-Id': 'u', 'X-Project-Id': 'admin', 'X-Roles': 'admin'}
 
 _CONFIG = """
@@ -150,10 +152,10 @@ class Deployment(fixtures.Fixture):
             **alarm})['alarm_id']
 
     def _wait_ready(self):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + READY
         while not self._ready():
             if time.monotonic() > deadline:
-                raise AssertionError('not ready after 60 s')
+                raise AssertionError('not ready after %d s' % READY)
             time.sleep(0.05)
 
     def _ready(self):

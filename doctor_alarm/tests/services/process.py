@@ -80,7 +80,7 @@ class Service(fixtures.Fixture):
     name = ''
     user = ''            # taken on when the tests run as root
     stop_signal = signal.SIGTERM
-    start_timeout = 60
+    start_timeout = 180
     stop_timeout = 30
 
     def _setUp(self):
