@@ -98,11 +98,11 @@ class PreconditionFailed(DoctorAlarmException):
     msg_fmt = 'Alarm %(id)s is not the one of If-Match any more: read it again'
 
 
-class NotDead(DoctorAlarmException):
+class NotGivenUp(DoctorAlarmException):
     """A delivery that nobody can send again."""
 
-    msg_fmt = ('Delivery %(id)s is %(status)s: only dead ones can be sent '
-               'again')
+    msg_fmt = ('Delivery %(id)s is %(status)s: only dead, expired and '
+               'superseded ones can be sent again')
 
 
 class Duplicate(DoctorAlarmException):

@@ -43,7 +43,7 @@ RETRIES = prom.Counter(
     'Effects that failed and were tried again', ['effect'])
 DELIVERIES = prom.Counter(
     'doctor_alarm_deliveries_total',
-    'Attempts to deliver', ['scheme', 'outcome'])
+    'Attempts to deliver, and what was dropped', ['scheme', 'outcome'])
 ANNOUNCEMENTS = prom.Counter(
     'doctor_alarm_announcements_total',
     'Notifications about changes of alarms', ['outcome'])

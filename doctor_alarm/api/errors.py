@@ -26,7 +26,7 @@ RETRY_AFTER = 5
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (exception.NotFound, 404),
     (exception.Duplicate, 409),
-    (exception.NotDead, 409),
+    (exception.NotGivenUp, 409),
     (exception.PreconditionFailed, 412),
     (exception.NotAuthorized, 401),
     (exception.Forbidden, 403),

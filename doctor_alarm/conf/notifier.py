@@ -44,9 +44,23 @@ Longest Retry-After, in seconds, that a receiver is granted.
 """),
     cfg.IntOpt('max_age', default=86400, min=1, help="""
 Seconds after which a delivery that still fails becomes a dead letter, and the
-next one of its lane has its turn.
+next one of its lane has its turn. It bounds the attempts of every delivery;
+what is dropped because there is something newer is the matter of
+default_max_age and default_latest_only.
 """),
-    cfg.IntOpt('max_concurrency', default=1000, min=1, help="""
+    cfg.IntOpt('default_max_age', default=0, min=0, help="""
+Seconds after which a delivery that waits is not sent any more if a newer one
+of its alarm, to the same URL and about the same resource, waits behind it; it
+gets the status expired. For alarms that do not say delivery.max_age. 0: all
+are sent, however late. Set it where receivers that were away for long must
+not be flooded with old news.
+"""),
+    cfg.BoolOpt('default_latest_only', default=False, help="""
+Whether of the deliveries of an alarm that wait, to the same URL and about the
+same resource, only the newest one is sent; the others get the status
+superseded. For alarms that do not say delivery.latest_only. Set it where
+receivers need the state, and not how it came about.
+"""),    cfg.IntOpt('max_concurrency', default=1000, min=1, help="""
 Calls under way at once in one process; one project gets half of them at most,
 one receiver a fifth. Raise it, with the limit of open files, where very many
 slow receivers are served.

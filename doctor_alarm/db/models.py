@@ -65,6 +65,7 @@ alarm = sa.Table(
     sa.Column('alarm_actions', _text(), nullable=False),
     sa.Column('insufficient_data_actions', _text(), nullable=False),
     sa.Column('time_constraints', _text(), nullable=False),
+    sa.Column('delivery', _id(64), nullable=False),
     sa.Column('version', sa.BigInteger(), nullable=False),
     sa.Column('active_count', sa.Integer(), nullable=False),
     sa.Column('led_to_ok', sa.BigInteger(), nullable=False,
@@ -167,12 +168,14 @@ posted_event = sa.Table(
 #: The ordered way from one alarm to one action. Deliveries ``head`` to
 #: ``tail`` wait; ``due`` is empty while nothing does, else the time from which
 #: the sweep may take the lane: end of a lease (``token`` set) or of a backoff.
+#: ``delivery``: that of the alarm, which may be deleted by then.
 lane = sa.Table(
     'lane', metadata,
     sa.Column('id', _id(), primary_key=True),
     sa.Column('alarm_id', _id(), nullable=False),
     sa.Column('project_id', _name(128), nullable=False),
     sa.Column('action', _text(), nullable=False),
+    sa.Column('delivery', _id(64), nullable=False, server_default='{}'),
     sa.Column('head', sa.BigInteger(), nullable=False),
     sa.Column('tail', sa.BigInteger(), nullable=False),
     sa.Column('due', sa.BigInteger(), nullable=True),
@@ -185,7 +188,8 @@ lane = sa.Table(
 #: One notification to one action, with the alarm as it was when it fired.
 #: ``id`` is the notification_id that receivers see. Stages of OPNFV Doctor's
 #: profiler: T05 notified, T06 transformed, T07 evaluated, T08 fired,
-#: T09 received. ``replayed_at``: when somebody last asked to send it again.
+#: T09 received. ``dropped_at``: when it was not sent, because there was
+#: something newer. ``replayed_at``: when somebody last asked to send it again.
 delivery = sa.Table(
     'delivery', metadata,
     sa.Column('id', _id(), primary_key=True),
@@ -210,6 +214,7 @@ delivery = sa.Table(
     sa.Column('committed_at', sa.BigInteger(), nullable=True),
     sa.Column('fired_at', sa.BigInteger(), nullable=True),
     sa.Column('received_at', sa.BigInteger(), nullable=True),
+    sa.Column('dropped_at', sa.BigInteger(), nullable=True),
     sa.Column('replayed_at', sa.BigInteger(), nullable=True),
     sa.UniqueConstraint('lane_id', 'sequence'),
     sa.Index(None, 'alarm_id', 'created_at'),

@@ -114,7 +114,7 @@ class Work:
                 if way not in self._lanes:
                     lane = outbox.Lane(
                         outbox.lane_id(*way), alarm.id, alarm.project_id,
-                        action)
+                        action, alarm.delivery)
                     # Two forms of an action may be one lane.
                     self._lanes[way] = self._by_id.setdefault(lane.id, lane)
                 self._ids[alarm.id, action, message_id] = (

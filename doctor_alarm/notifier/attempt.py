@@ -182,7 +182,7 @@ def _delivery(row: delivery_obj.AnyRow, action: urllib.parse.SplitResult,
     # By position: to look two dozen columns up by name takes longer than all
     # the rest of this. They are those of objects.delivery.Row.
     (lane_id, _token, _action, project_id, alarm_id, _head, _tail, _failures,
-     id_, sequence, alarm_name, severity, previous, current, reason,
+     _policy, id_, sequence, alarm_name, severity, previous, current, reason,
      resource_id, attempts, message_id, created_at, notified_at,
      transformed_at, evaluated_at, replayed_at) = tuple[Any, ...](row)
     return base.Delivery(

@@ -25,6 +25,7 @@ from doctor_alarm.notifier import ledger as ledger_mod
 from doctor_alarm.notifier import naming
 from doctor_alarm.notifier import receivers as receivers_mod
 from doctor_alarm.notifier import retry
+from doctor_alarm.notifier import stale
 from doctor_alarm.notifier import sweeper
 from doctor_alarm.notifier import threads
 from doctor_alarm.objects import delivery as delivery_obj
@@ -57,6 +58,9 @@ class Lane:
     receiver: receivers_mod.Key
     alarm_id: str
     waiting: collections.deque[attempt_mod.Waiting]
+    #: How what waits ages; up to where something newer was looked for.
+    policy: stale.Policy | None = None
+    looked: int = 0
     #: What is attempted or waits for its commit.
     current: attempt_mod.Waiting | None = None
     #: Its next deliveries are being loaded.
@@ -80,6 +84,9 @@ class Lanes:
         self._attempts = attempts
         self._bodies = bodies_mod.Bodies(ledger.bodies)
         self._policy = retry.Policy(conf)
+        self._policies = stale.Policies(conf)
+        self._drops: stale.Drops[Lane] = stale.Drops(
+            ledger.drop, self._dropped)
         self._receivers: receivers_mod.Receivers[Lane] = (
             receivers_mod.Receivers(
                 max_calls=conf.notifier.max_concurrency,
@@ -136,7 +143,8 @@ class Lanes:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; then finish what is under way."""
         tasks = [asyncio.create_task(work()) for work in (
-            self._load_always, self._commit_always, self._sweeper.run)]
+            self._load_always, self._commit_always, self._sweeper.run,
+            self._drops.run)]
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait(
@@ -170,11 +178,13 @@ class Lanes:
 
     async def _drain(self, loader: asyncio.Task[None],
                      committer: asyncio.Task[None],
-                     sweep: asyncio.Task[None]) -> None:
+                     sweep: asyncio.Task[None],
+                     drops: asyncio.Task[None]) -> None:
         self._to_load.set()
         self._sweeper.stop()
-        await asyncio.wait([loader, sweep])
-        for lane in self._receivers.clear():
+        self._drops.stop()
+        await asyncio.wait([loader, sweep, drops])
+        for lane in self._receivers.clear() + self._drops.clear():
             self._give_back(lane, 0)
         for lease in ledger_mod.distinct(self._inbox).values():
             self._commit(ledger_mod.Step(lease.lane_id, lease.token, pause=0))
@@ -232,7 +242,10 @@ class Lanes:
         receiver, action = receivers_mod.target_of(
             first.project_id, first.action)
         lane = Lane(lease, loaded.ends, first.lane_attempts, receiver,
-                    first.alarm_id, collections.deque())
+                    first.alarm_id, collections.deque(),
+                    self._policies.of(first.delivery))
+        if held is not None and held.lease.token == lease.token:
+            lane.looked = held.looked
         self._held[lease.lane_id] = lane
         lane.waiting.extend(
             attempt_mod.Waiting(row, action, _committed_at(row, lease))
@@ -242,9 +255,39 @@ class Lanes:
             # turn before somebody asked for an earlier one again. The step
             # ends at the next that waits.
             self._commit(ledger_mod.Step(
-                lease.lane_id, lease.token, first.tail + 1))
-            return
-        self._place(lane)
+                lease.lane_id, lease.token, first.tail + 1,
+                attempts=lane.failures))
+        elif self._doubts(lane) and first.tail > max(
+                lane.looked, lane.waiting[0].sequence):
+            self._look_through(lane, first.tail)
+        else:
+            self._place(lane)
+
+    def _doubts(self, lane: Lane) -> bool:
+        return lane.policy is not None and lane.policy.doubts(
+            lane.waiting[0].since, stale.now())
+
+    def _look_through(self, lane: Lane, tail: int) -> None:
+        low = lane.waiting[0].sequence
+        lane.looked = min(tail, low + stale.WINDOW - 1)
+        if lane.policy is not None:
+            self._drops.add(stale.Look(
+                lane, lane.lease, low, lane.looked, lane.policy))
+
+    def _dropped(self, look: stale.Look[Lane],
+                 looked: stale.Looked | None) -> None:
+        lane = look.item
+        if looked is None or lane.stale:
+            self._forget(lane)
+        elif not looked.dropped:
+            self._place(lane)
+            self._start_calls()
+        else:
+            stale.count(look, looked, str(lane.receiver[1]))
+            lane.waiting.clear()
+            self._commit(ledger_mod.Step(
+                lane.lease.lane_id, lane.lease.token, look.high + 1,
+                attempts=lane.failures))
 
     def _place(self, lane: Lane) -> None:
         if self._stopping:
@@ -417,7 +460,7 @@ class Lanes:
             lane.waiting.clear()
         if self._stopping:
             self._give_back(lane, 0)
-        elif lane.waiting:
+        elif lane.waiting and not self._doubts(lane):
             self._place(lane)
         else:
             lane.reloading = True

@@ -26,6 +26,7 @@ from doctor_alarm import metrics
 from doctor_alarm.notifier import attempt as attempt_mod
 from doctor_alarm.notifier import naming
 from doctor_alarm.notifier import receivers
+from doctor_alarm.notifier import stale
 from doctor_alarm.objects import delivery as delivery_obj
 from doctor_alarm.objects import lane as lane_obj
 
@@ -148,6 +149,12 @@ class Ledger:
         A step whose lease is lost changes nothing.
         """
         return self._retried('commit', lambda: self._commit(steps), steps)
+
+    def drop(self, looks: Sequence[stale.Look[Any]],
+             ) -> list[stale.Looked | None]:
+        """Drop what is out of date in parts of leased lanes."""
+        return self._retried(
+            'drop', lambda: stale.drop(self._db, self._lease, looks), looks)
 
     def sweep(self, limit: int, closed: receivers.Closed,
               ) -> tuple[list[lane_obj.Lease], int]:
@@ -311,7 +318,8 @@ def _state(step: Step, row: sa.Row[Any], to: int | None, now: int,
         # Nothing came in the meantime: the next one leases it again.
         return lane_obj.State(step.lane_id, head, None, None, 0)
     if step.pause is None:
-        return lane_obj.State(step.lane_id, head, until, step.token, 0)
+        return lane_obj.State(
+            step.lane_id, head, until, step.token, step.attempts or 0)
     attempts = row.attempts if step.attempts is None else step.attempts
     due = now + int(step.pause * 1e6)
     return lane_obj.State(step.lane_id, head, due, None, attempts)

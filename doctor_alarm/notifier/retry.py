@@ -67,7 +67,7 @@ class Policy:
             return Decision(delivery_obj.DEAD, 'rejected', outcome.reason)
         if age > self._max_age:
             return Decision(
-                delivery_obj.DEAD, 'expired',
+                delivery_obj.DEAD, 'given_up',
                 'given up after %d attempts: %s' % (failures, outcome.reason))
         pause = self.pause(failures)
         if outcome.retry_after:

@@ -27,6 +27,7 @@ from doctor_alarm import match
 from doctor_alarm.objects import alarm_key
 from doctor_alarm.objects import announcement
 from doctor_alarm.objects import change
+from doctor_alarm.objects import lane_policy
 from doctor_alarm.objects import quota
 from doctor_alarm import transition
 
@@ -38,9 +39,11 @@ REASON_API = 'Manually set via API'
 #: be equal to one by the rules of the database, or be refused by it.
 ID = re.compile(r'[\w.:-]{1,36}', re.ASCII)
 
-_JSON = frozenset((
-    'rule', 'ok_actions', 'alarm_actions', 'insufficient_data_actions',
-    'time_constraints'))
+#: What is stored as JSON, and the text of most of them: what is empty.
+_JSON = {
+    'rule': '{}', 'delivery': '{}', 'ok_actions': '[]',
+    'alarm_actions': '[]', 'insufficient_data_actions': '[]',
+    'time_constraints': '[]'}
 #: What the history does not list as changed: it follows from the change.
 _DERIVED = frozenset((
     'version', 'active_count', 'timestamp', 'state_timestamp',
@@ -67,6 +70,7 @@ class Alarm:
     alarm_actions: Sequence[str] = ()
     insufficient_data_actions: Sequence[str] = ()
     time_constraints: Sequence[Mapping[str, Any]] = ()
+    delivery: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     state: str = transition.UNKNOWN
     state_reason: str = REASON_DEFAULT
     state_timestamp: int = 0
@@ -238,6 +242,9 @@ def _update(db: db_api.Database, alarm_id: str,
         conn.execute(sa.update(models.alarm)
                      .where(models.alarm.c.id == old.id)
                      .values(**_to_row(new)))
+        if new.delivery != old.delivery:
+            lane_policy.change(
+                conn, db.dialect, new.id, _to_row(new)['delivery'])
         detail = _difference(old, new, always=by_hand)
         row = change.row(
             alarm_id=new.id, on_behalf_of=new.project_id, type=change_type,
@@ -284,12 +291,8 @@ def insert(conn: sa.Connection, rows: Rows) -> None:
 
 def _to_row(alarm: Alarm) -> dict[str, Any]:
     values = {name: getattr(alarm, name) for name in FIELDS}
-    for name in _JSON:
-        if values[name] or name == 'rule':
-            values[name] = json.dumps(values[name])
-        else:
-            # Most lists of actions are empty.
-            values[name] = '[]'
+    for name, empty in _JSON.items():
+        values[name] = json.dumps(values[name]) if values[name] else empty
     return values
 
 

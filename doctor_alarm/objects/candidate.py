@@ -58,6 +58,7 @@ class Locked:
     version: int
     rule_text: str
     constraints: str
+    delivery: str
     actions: Mapping[str, list[str]]
     state: transition.AlarmState
     reason: str = ''
@@ -152,7 +153,7 @@ def _lock(dialect: str, clock: str | None) -> sa.Select[Any]:
     query = sa.select(
         alarm.c.id, alarm.c.name, alarm.c.severity, alarm.c.project_id,
         alarm.c.version, alarm.c.rule, alarm.c.time_constraints,
-        alarm.c.ok_actions, alarm.c.alarm_actions,
+        alarm.c.delivery, alarm.c.ok_actions, alarm.c.alarm_actions,
         alarm.c.insufficient_data_actions,
         alarm.c.state, alarm.c.active_count, alarm.c.repeat_actions,
         alarm.c.enabled,
@@ -201,12 +202,14 @@ def _store(dialect: str) -> sa.Update:
 
 def _locked(row: Any) -> Locked:
     (alarm_id, name, severity, project_id, version, rule_text, constraints,
-     ok, alarm, unknown, state, active_count, repeat_actions, *_) = row
+     delivery, ok, alarm, unknown, state, active_count, repeat_actions,
+     *_) = row
     return Locked(
         id=alarm_id, name=name, severity=severity, project_id=project_id,
         version=version, rule_text=rule_text, constraints=constraints,
-        actions={transition.OK: _loads(ok), transition.ALARM: _loads(alarm),
-                 transition.UNKNOWN: _loads(unknown)},
+        delivery=delivery, actions={
+            transition.OK: _loads(ok), transition.ALARM: _loads(alarm),
+            transition.UNKNOWN: _loads(unknown)},
         state=transition.AlarmState(
             state=state, active_count=active_count,
             has_clear=_has_clear(rule_text), repeat_actions=repeat_actions))

@@ -21,7 +21,12 @@ from doctor_alarm.objects import lane as lane_obj
 PENDING = 'pending'
 DELIVERED = 'delivered'
 DEAD = 'dead'
-STATUSES = (DEAD, PENDING, DELIVERED)
+#: Not sent, because there was something newer: at once, or after a while.
+SUPERSEDED = 'superseded'
+EXPIRED = 'expired'
+STATUSES = (DEAD, EXPIRED, SUPERSEDED, PENDING, DELIVERED)
+#: Those that can be sent again.
+GIVEN_UP = (DEAD, EXPIRED, SUPERSEDED)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class Row(NamedTuple):
     head: int
     tail: int
     lane_attempts: int
+    delivery: str
     id: str
     sequence: int
     alarm_name: str
@@ -168,7 +174,7 @@ def _waiting(dialect: str) -> sa.Select[Any]:
     return sa.select(
         lane.c.id.label('lane_id'), lane.c.token, lane.c.action,
         lane.c.project_id, lane.c.alarm_id, lane.c.head, lane.c.tail,
-        lane.c.attempts.label('lane_attempts'),
+        lane.c.attempts.label('lane_attempts'), lane.c.delivery,
         delivery.c.id, delivery.c.sequence, delivery.c.alarm_name,
         delivery.c.severity, delivery.c.previous, delivery.c.current,
         delivery.c.reason, delivery.c.resource_id, delivery.c.attempts,

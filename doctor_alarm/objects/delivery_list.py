@@ -38,6 +38,7 @@ class Listed:
     committed_at: int | None
     fired_at: int | None
     received_at: int | None
+    dropped_at: int | None
     replayed_at: int | None
 
 

@@ -34,6 +34,7 @@ class Lane:
     alarm_id: str
     project_id: str
     action: str
+    delivery: str = '{}'
     head: int = 1
     tail: int = 0
     due: int | None = None
@@ -81,8 +82,8 @@ def store(out: batch.Batch, *, changes: Collection[Mapping[str, Any]],
     out.insert(models.lane, [
         {'id': lane.id, 'alarm_id': lane.alarm_id,
          'project_id': lane.project_id, 'action': lane.action,
-         'head': lane.head, 'tail': lane.tail, 'due': lane.due,
-         'token': lane.token} for lane in lanes],
+         'delivery': lane.delivery, 'head': lane.head, 'tail': lane.tail,
+         'due': lane.due, 'token': lane.token} for lane in lanes],
         same={'attempts': 0}, keys=('id',), changes=('tail', 'due', 'token'))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dead deliveries are sent again, because somebody asks for it.
+"""What was given up is sent again, because somebody asks for it.
 
 They go through their lane, with the number that they had: the lane is set
 back to the first of them. Whoever has its lease finds them at its next
@@ -26,13 +26,13 @@ from doctor_alarm.objects import lane as lane_obj
 
 def replay(db: db_api.Database, ids: Iterable[str],
            project_id: str | None = None) -> None:
-    """Let dead deliveries wait again, all of them or none.
+    """Let deliveries that were given up wait again, all or none.
 
     Their attempts are counted anew.
 
     :param project_id: only those of this project are found
     :raises NotFound: one of them does not exist
-    :raises NotDead: one of them waits, or was delivered
+    :raises NotGivenUp: one of them waits, or was delivered
     """
     wanted = list(dict.fromkeys(ids))
     dialect = db.dialect
@@ -46,8 +46,8 @@ def replay(db: db_api.Database, ids: Iterable[str],
             row = found.get(id_)
             if row is None or project_id not in (None, row.project_id):
                 raise exception.NotFound(what='Delivery', id=id_)
-            if row.status != delivery_obj.DEAD:
-                raise exception.NotDead(id=id_, status=row.status)
+            if row.status not in delivery_obj.GIVEN_UP:
+                raise exception.NotGivenUp(id=id_, status=row.status)
         now = db.now()
         conn.execute(_replay(dialect), {
             'v': rows.values((i,) for i in wanted), 'now': now})
@@ -101,7 +101,7 @@ def _replay(dialect: str) -> sa.Update:
     wanted = rows.table(dialect, {'id': 'id'})
     return update.joined(
         dialect, delivery, wanted, delivery.c.id == wanted.c.id,
-        delivery.c.status == delivery_obj.DEAD,
+        delivery.c.status.in_(delivery_obj.GIVEN_UP),
     ).values({
         delivery.c.status: delivery_obj.PENDING, delivery.c.attempts: 0,
         delivery.c.replayed_at: sa.bindparam('now', type_=sa.BigInteger())})

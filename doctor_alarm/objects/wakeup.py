@@ -105,7 +105,7 @@ def _row(row: Mapping[str, Any], lane: outbox.Lane,
          same: Mapping[str, int]) -> delivery.Row:
     return delivery.Row(
         lane.id, str(lane.token), lane.action, lane.project_id, lane.alarm_id,
-        lane.head, lane.tail, 0, row['id'], row['sequence'],
+        lane.head, lane.tail, 0, lane.delivery, row['id'], row['sequence'],
         row['alarm_name'], row['severity'], row['previous'], row['current'],
         row['reason'], row['resource_id'], 0, row['message_id'],
         same['created_at'], row['notified_at'], row['transformed_at'],

@@ -90,6 +90,18 @@ _TIME_CONSTRAINTS = {
     },
 }
 
+#: Seconds that a delivery may be said to stay news.
+MAX_AGE = 2 ** 31 - 1
+_DELIVERY = {
+    'type': ['object', 'null'],
+    'properties': {
+        'max_age': {'type': ['integer', 'null'], 'minimum': 1,
+                    'maximum': MAX_AGE},
+        'latest_only': {'type': 'boolean'},
+    },
+    'additionalProperties': False,
+}
+
 SCHEMA = {
     'type': 'object',
     'properties': {
@@ -108,6 +120,7 @@ SCHEMA = {
         'user_id': _ID,
         'resource_id': {'type': ['string', 'null'], 'maxLength': 255},
         'event_rule': _EVENT_RULE,
+        'delivery': _DELIVERY,
         **{'%s_rule' % name: {} for name in FOREIGN_TYPES},
         **{name: {} for name in READ_ONLY},
     },

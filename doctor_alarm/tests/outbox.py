@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deliveries as an evaluator leaves them, and what became of them."""
 
+import json
 import time
 import uuid
 
@@ -30,12 +31,16 @@ class Outbox:
         self.lease = lease
         self.enclosing = enclosing
 
-    def lane(self, action, alarm_id=None, project_id='p1'):
-        """A lane that is not stored yet."""
+    def lane(self, action, alarm_id=None, project_id='p1', **delivery):
+        """A lane that is not stored yet.
+
+        :param delivery: what its alarm says of how they age
+        """
         alarm_id = alarm_id or str(uuid.uuid4())
         return outbox.Lane(
             id=outbox.lane_id(alarm_id, action), alarm_id=alarm_id,
-            project_id=project_id, action=action)
+            project_id=project_id, action=action,
+            delivery=json.dumps(delivery))
 
     def fire(self, *lanes, times=1, event=None, created_at=None, lease=None,
              **values):

@@ -45,6 +45,7 @@ def parse(doc: Any, *, project_id: str, user_id: str,
         time_constraints=[
             _time_constraint(i, item)
             for i, item in enumerate(_constraints(doc))],
+        delivery=_delivery(doc),
         ok_actions=_actions(doc, 'ok_actions'),
         alarm_actions=_actions(doc, 'alarm_actions'),
         insufficient_data_actions=_actions(
@@ -116,6 +117,7 @@ def serialize(alarm: alarm_obj.Alarm) -> dict[str, Any]:
            for name in ACTIONS},
         'repeat_actions': alarm.repeat_actions,
         'time_constraints': list(alarm.time_constraints),
+        'delivery': dict(alarm.delivery),
         'severity': alarm.severity,
         'project_id': alarm.project_id,
         'user_id': alarm.user_id,
@@ -211,6 +213,15 @@ def _text(value: str | int | float | bool) -> str:
 
 def _description(rule: Mapping[str, Any]) -> str:
     return 'Alarm when %s event occurred.' % rule['event_type']
+
+
+def _delivery(doc: Mapping[str, Any]) -> dict[str, int | bool | None]:
+    """Return what a client says of it; the rest is the operator's."""
+    found = dict(doc.get('delivery') or {})
+    if found.get('max_age') is not None:
+        # 60.0 is a whole number, too.
+        found['max_age'] = int(found['max_age'])
+    return found
 
 
 def _constraints(doc: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from doctor_alarm.objects import delivery_list
 
 #: Stages of a fault, in their order.
 STAGES = ('notified_at', 'transformed_at', 'evaluated_at', 'committed_at',
-          'fired_at', 'received_at')
+          'fired_at', 'received_at', 'dropped_at')
 
 
 def serialize(delivery: delivery_list.Listed) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """No query on the way of an event reads a whole table."""
 
+import dataclasses
 import datetime
 import re
 import threading
@@ -45,6 +46,7 @@ class Plans:
         alarm_bulk.import_all(self.db, [alarm.Alarm(
             name=vm, type='event', rule=scenario.rule(vm), project_id='p1',
             alarm_actions=[self.receiver.url], ok_actions=[self.receiver.url],
+            delivery={'latest_only': True} if vm == self.servers[8] else {},
             repeat_actions=True) for vm in self.servers])
         self.fill()
         self.statements = {}
@@ -144,6 +146,8 @@ class Plans:
                     self.alarm_of(7), self.receiver_url))
             self.wait_until(lambda: (conn.execute(lane).scalar() or 0) > 1
                             or conn.rollback())
+        self.drop(evaluator)
+        self.change_policy(self.alarm_of(8))
         sa_event.remove(self.db.engine, 'before_cursor_execute', self.note)
 
         self.assertGreater(len(self.statements), 10)
@@ -176,6 +180,26 @@ class Plans:
                 return conn.execute(idle).first()
         self.wait_until(told)
         self.assertTrue(any('min(' in text for text in self.statements))
+
+    def drop(self, evaluator):
+        """Let something newer wait at a receiver that is away."""
+        for n in range(3):
+            evaluator.process([self.an_event(self.servers[8], 'error', n)])
+        delivery = models.delivery
+        dropped = sa.select(delivery.c.id).where(
+            delivery.c.alarm_id == self.alarm_of(8),
+            delivery.c.status == 'superseded')
+
+        def found():
+            with self.db.reader() as conn:
+                return len(conn.execute(dropped).all()) == 2
+        self.wait_until(found)
+        self.assertTrue(any('dropped_at' in text for text in self.statements
+                            if text.startswith('UPDATE')))
+
+    def change_policy(self, alarm_id):
+        alarm.update(self.db, alarm_id, lambda old: dataclasses.replace(
+            old, delivery={'max_age': 60}))
 
     def alarm_of(self, number):
         with self.db.reader() as conn:

@@ -123,6 +123,16 @@ class EngineTests(Setting):
         self.assertEqual([[lane.id, lane.token]], hint['lanes'])
         self.assertEqual(lane.due, hint['lease_until'])
 
+    def test_a_lane_knows_how_its_deliveries_age(self):
+        self.an_alarm(delivery={'max_age': 60, 'latest_only': True})
+        self.an_alarm()
+
+        self.engine.process([an_event()])
+
+        self.assertEqual(
+            {'{"max_age": 60, "latest_only": true}', '{}'},
+            {lane.delivery for lane in self.all_of(models.lane)})
+
     def test_a_repeated_message_makes_nothing_twice(self):
         created = self.an_alarm(repeat_actions=True)
         batch = [an_event(), an_event(state='active', seconds=1),

@@ -86,8 +86,9 @@ class ReplayTests(processes.NotifierTests):
 
         said = self.manage('retry', row.id, status=1)
 
-        self.assertEqual('ERROR: Delivery %s is delivered: only dead ones '
-                         'can be sent again\n' % row.id, said)
+        self.assertEqual('ERROR: Delivery %s is delivered: only dead, expired '
+                         'and superseded ones can be sent again\n' % row.id,
+                         said)
         self.assertEqual('ERROR: Delivery x not found\n',
                          self.manage('retry', 'x', status=1))
         listed = self.manage('list', '--alarm', lane.alarm_id, '--limit', '5')

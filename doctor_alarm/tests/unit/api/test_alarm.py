@@ -388,7 +388,7 @@ class DeliveriesTest(base.ApiTestCase):
             'evaluated_at': '1970-01-01T00:00:00.000002',
             'committed_at': '1970-01-01T00:00:00.000003',
             'fired_at': '1970-01-01T00:00:00.000004',
-            'received_at': None}, found[0]['timeline'])
+            'received_at': None, 'dropped_at': None}, found[0]['timeline'])
         self.assertEqual((2, 'delivered', 1, 'ok', 'alarm'), tuple(
             found[0][name] for name in (
                 'sequence', 'status', 'attempts', 'previous', 'current')))

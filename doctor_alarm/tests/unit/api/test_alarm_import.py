@@ -59,6 +59,11 @@ class ImportTest(ImportTestCase):
         self.assertEqual(
             seen, self.call('get', '/v2/alarms/' + created['alarm_id']))
 
+    def test_how_deliveries_age(self):
+        self.load(self.line(delivery={'max_age': 60}))
+
+        self.assertEqual({'max_age': 60}, self.stored()[0]['delivery'])
+
     def test_new_ones_get_an_id(self):
         self.assertEqual(2, self.load(self.line(), '', self.line()))
 

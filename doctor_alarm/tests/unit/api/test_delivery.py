@@ -45,8 +45,9 @@ class DeliveryTest(base.ApiTestCase):
             self.assertEqual([getattr(self, status)],
                              self.ids('?status=' + status))
 
-        self.assertIn('dead, pending, delivered', self.fault(
-            400, 'get', '/v2/deliveries?status=lost'))
+        self.assertIn(
+            'dead, expired, superseded, pending, delivered', self.fault(
+                400, 'get', '/v2/deliveries?status=lost'))
         self.fault(400, 'get', '/v2/deliveries?state=dead')
         self.fault(400, 'get', '/v2/deliveries?q.field=status&q.value=dead')
 
@@ -81,7 +82,7 @@ class DeliveryTest(base.ApiTestCase):
             found['last_error'], found['replayed_at']))
         self.assertEqual({
             'notified_at', 'transformed_at', 'evaluated_at', 'committed_at',
-            'fired_at', 'received_at'}, set(found['timeline']))
+            'fired_at', 'received_at', 'dropped_at'}, set(found['timeline']))
         self.assertNotIn('hush', self.answer.text)
 
     def test_another_projects_is_not_found(self):
@@ -110,8 +111,9 @@ class DeliveryTest(base.ApiTestCase):
         for id_, status in ((self.dead, 'pending'), (self.pending, 'pending'),
                             (self.delivered, 'delivered')):
             self.assertEqual(
-                'Delivery %s is %s: only dead ones can be sent again' % (
-                    id_, status), self.fault(409, 'post', path % id_))
+                'Delivery %s is %s: only dead, expired and superseded ones '
+                'can be sent again' % (id_, status),
+                self.fault(409, 'post', path % id_))
 
     def test_readers_do_not_retry(self):
         self.fault(403, 'post', '/v2/deliveries/%s/retry' % self.dead,

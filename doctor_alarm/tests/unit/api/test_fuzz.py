@@ -20,6 +20,7 @@ NAMES = st.sampled_from((
     'name', 'type', 'event_rule', 'event_type', 'query', 'clear', 'field',
     'op', 'value', 'state', 'severity', 'enabled', 'alarm_actions',
     'time_constraints', 'start', 'duration', 'timezone', 'project_id',
+    'delivery', 'max_age', 'latest_only',
     'user_id', 'description', 'state_timestamp', 'event', 'events', 'time',
     'details', 'hostname', 'tenant_id', 'filter', 'orderby', 'limit', '=',
     'and', 'in', 'not', '=~', 'detail', 'on_behalf_of')) | st.text(max_size=5)
@@ -31,7 +32,7 @@ ALARMS = st.fixed_dictionaries(
     {'name': SCALARS, 'type': st.just('event'), 'event_rule': DOCS},
     optional=dict.fromkeys((
         'state', 'time_constraints', 'alarm_actions', 'description',
-        'project_id', 'enabled', 'state_timestamp'), DOCS))
+        'project_id', 'enabled', 'state_timestamp', 'delivery'), DOCS))
 CONDITIONS = st.fixed_dictionaries(
     {'field': st.sampled_from((
         'traits.host', 'traits.state', 'traits.n', 'event_type', 'message_id',

@@ -220,11 +220,11 @@ class RefusalTest(ReplayTests, base.TestCase):
         replay.replay(self.db, [dead.id])
 
         error = self.assertRaises(
-            exception.NotDead, replay.replay, self.db, [dead.id])
+            exception.NotGivenUp, replay.replay, self.db, [dead.id])
 
         self.assertEqual(
-            'Delivery %s is pending: only dead ones can be sent again'
-            % dead.id, str(error))
+            'Delivery %s is pending: only dead, expired and superseded ones '
+            'can be sent again' % dead.id, str(error))
         self.plugin.release('r1')
         self.wait_idle()
         self.assertEqual([1], self.plugin.of(lane))
@@ -235,7 +235,7 @@ class RefusalTest(ReplayTests, base.TestCase):
         delivered = self.dead(lane, 2)
 
         for other, error in (
-                (delivered.id, exception.NotDead),
+                (delivered.id, exception.NotGivenUp),
                 (str(uuid.uuid4()), exception.NotFound),
                 ('\u00e4', exception.NotFound), ('\0', exception.NotFound),
                 ('x' * 1000, exception.NotFound)):

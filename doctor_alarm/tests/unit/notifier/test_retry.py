@@ -70,7 +70,7 @@ class PolicyTest(base.TestCase):
         decision = self.policy.decide(outcome, 9, 24 * HOUR + 1)
 
         self.assertEqual(
-            ('dead', 'expired', None,
+            ('dead', 'given_up', None,
              'given up after 9 attempts: no connection'),
             (decision.status, decision.label, decision.pause,
              decision.error))
