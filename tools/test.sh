@@ -39,6 +39,19 @@ need_packages() {
     apt_install "$@" || stop "these packages cannot be installed: $*"
 }
 
+# The one that pip compiles, against one of those packages.
+need_libvirt() {
+    "$venv/bin/python" -c 'import libvirt' 2>/dev/null && return
+    # Debian keeps what compiling takes apart from its Python.
+    "$venv/bin/python" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' ||
+        apt_install "$("$venv/bin/python" -c 'import sys
+print("python%d.%d-dev" % sys.version_info[:2])')" ||
+        stop "the headers of this Python are missing"
+    say "compiling libvirt-python (once; takes half a minute)"
+    venv_install "$venv" libvirt-python
+}
+
 # Reads the closing lines of stestr, prints them as one.
 summary() {
     [ -z "$(tail -c 1 "$1")" ] || echo
@@ -61,7 +74,10 @@ if [ -z "$unit" ]; then
     also=$(sed -n 's/ \[platform:dpkg test\]$//p' "$top/bindep.txt" | xargs)
 fi
 venv_ensure .venv-test -r test-requirements.txt -e .
-[ -n "$unit" ] || need_packages
+if [ -z "$unit" ]; then
+    need_packages
+    need_libvirt
+fi
 
 cd "$top"
 export PATH=$venv/bin:$PATH
