@@ -10,6 +10,7 @@ import fixtures
 
 from doctor_alarm.objects import alarm_list
 from doctor_alarm.objects import query
+from doctor_alarm import standalone
 from doctor_alarm.tests import base
 from doctor_alarm.tests.functional.api import commands
 from doctor_alarm.tests.functional.api import served
@@ -197,3 +198,12 @@ class BlockedTest(MoveTestCase):
 
         self.assertEqual('1 alarms\n', self.load(
             self.line('http://localhost/'), '--no-look-up'))
+
+    def test_a_standalone_service_calls_its_own_host(self):
+        path = os.path.join(self.folder, 'state')
+        self.useFixture(storage.Storage(standalone.database_url(path)))
+        self.prepare()
+
+        self.assertEqual('1 alarms\n', self.run_command(
+            '--state-path', path, 'alarm', 'import', '-',
+            text=json.dumps(self.line('http://127.0.0.1/'))))

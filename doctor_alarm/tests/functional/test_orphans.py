@@ -19,6 +19,8 @@ from doctor_alarm.objects import orphan
 from doctor_alarm.objects import quota
 from doctor_alarm.tests import realkeystone
 from doctor_alarm.tests.realnova import configuration
+from doctor_alarm.tests.services import mariadb
+from doctor_alarm.tests.services import postgresql
 from doctor_alarm.tests import storage
 from doctor_alarm.tests.unit import test_manage
 
@@ -324,3 +326,15 @@ class PurgeTest(OrphansTestCase):
 
         self.assertEqual(5, orphan.purge(self.db, 'p1'))
         self.assertEqual({}, self.alarms())
+
+
+class MariaDBPurgeTest(PurgeTest):
+
+    def database_url(self):
+        return self.useFixture(mariadb.Database()).url
+
+
+class PostgreSQLPurgeTest(PurgeTest):
+
+    def database_url(self):
+        return self.useFixture(postgresql.Database()).url

@@ -4,6 +4,7 @@
 from doctor_alarm.tests.services import mariadb
 from doctor_alarm.tests.services import postgresql
 from doctor_alarm.tests.unit.api import test_alarm
+from doctor_alarm.tests.unit.api import test_alarm_import
 from doctor_alarm.tests.unit.api import test_alarm_list
 from doctor_alarm.tests.unit.api import test_fuzz
 from doctor_alarm.tests.unit.api import test_fuzz_query
@@ -89,4 +90,12 @@ class MariaDBQuotaTest(OnMariaDB, test_quota.QuotaTest):
 
 
 class PostgreSQLQuotaTest(OnPostgreSQL, test_quota.QuotaTest):
+    pass
+
+
+class MariaDBExportTest(OnMariaDB, test_alarm_import.ExportTest):
+    pass
+
+
+class PostgreSQLExportTest(OnPostgreSQL, test_alarm_import.ExportTest):
     pass
