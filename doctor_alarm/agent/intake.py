@@ -181,7 +181,7 @@ class Intake:
             store = functools.partial(
                 letters.put, reason, _message_id(incoming),
                 self._queue or _delivery_info(incoming).get('routing_key', ''),
-                normalise.redacted(incoming.message))
+                _kept(incoming.message))
             if self._insist(store, 'dead letters'):
                 incoming.acknowledge()
 
@@ -201,6 +201,14 @@ def exchange_of(incoming: Any) -> str:
 def _delivery_info(incoming: Any) -> dict[str, Any]:
     info = getattr(incoming, 'delivery_info', None)
     return info if isinstance(info, dict) else {}
+
+
+def _kept(message: Any) -> Any:
+    try:
+        return normalise.redacted(message)
+    except Exception as exc:
+        # What broke the agent may break this as well.
+        return '(left out: %s)' % type(exc).__name__
 
 
 def _message_id(incoming: Any) -> str:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plugins of trait definitions, as Ceilometer has them built in."""
+"""Plugins of trait definitions: those of Ceilometer, and ``choose``."""
 from __future__ import annotations
 
 from collections.abc import Callable
+import fnmatch
+import re
 from typing import Any
 
 from doctor_alarm.agent import jsonpath
@@ -83,9 +85,33 @@ def map_values(values: dict[str, Any], default: Any = None,
     return mapped
 
 
+def choose(cases: list[dict[str, Any]] | None = None,
+           default: Any = None) -> Plugin:
+    """The value of the first case whose field is like its pattern.
+
+    Patterns are those of a shell, in any case; the default counts where none
+    of them fits and one of the fields is there. Ceilometer does not have it.
+    """
+    table = []
+    for case in cases or []:
+        if not isinstance(case, dict) or case.keys() != {
+                'path', 'pattern', 'value'}:
+            raise ValueError('a case has path, pattern and value')
+        table.append((case['path'], re.compile(fnmatch.translate(
+            str(case['pattern'])), re.IGNORECASE), case['value']))
+
+    def chosen(matches: list[jsonpath.Match]) -> Any:
+        found = dict(matches)
+        for path, pattern, value in table:
+            if path in found and pattern.match(str(found[path])):
+                return value
+        return default if found else None
+    return chosen
+
+
 PLUGINS: dict[str, Callable[..., Plugin]] = {
     'split': split, 'bitfield': bitfield, 'timedelta': timedelta,
-    'map': map_values}
+    'map': map_values, 'choose': choose}
 
 
 def create(name: str, parameters: dict[str, Any]) -> Plugin:

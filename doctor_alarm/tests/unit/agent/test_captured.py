@@ -77,7 +77,8 @@ class TestCaptured(base.TestCase):
         self.assertNotIn('project_id', event.traits)
         self.assertLessEqual({
             'host': 'fakehost1', 'forced_down': 'True', 'disabled': 'False',
-            'binary': 'nova-compute',
+            'binary': 'nova-compute', 'hostname': 'fakehost1',
+            'status': 'down',
             'service_id': 'ba21434a-fb7a-489d-bad6-10e49b427a95',
         }.items(), event.traits.items())
         self.assertNotIn('disabled_reason', event.traits)
@@ -88,6 +89,7 @@ class TestCaptured(base.TestCase):
         self.assertEqual('compute', event.resource_id)
         self.assertLessEqual({
             'host': 'compute', 'ip': '10.0.2.15', 'exception': 'libvirtError',
+            'hostname': 'compute', 'status': 'down',
         }.items(), event.traits.items())
 
     def test_one_change_is_one_event_by_default(self):
@@ -109,7 +111,7 @@ class TestCaptured(base.TestCase):
             self.assertNotIn('catalog', text)
 
 
-class TestDefinitions(base.TestCase):
+class Defined:
     """Notifications that were not captured, in the form of their service."""
 
     def event(self, event_type, payload, **kwargs):
@@ -118,6 +120,9 @@ class TestDefinitions(base.TestCase):
         return transformer.events(notifications.message(
             event_type, payload, **kwargs),
             {'project_id': 'requester', 'tenant': 'requester'})[0]
+
+
+class TestDefinitions(Defined, base.TestCase):
 
     def test_compute_task_versioned(self):
         event = self.event('compute_task.rebuild_server.error', (
@@ -148,12 +153,40 @@ class TestDefinitions(base.TestCase):
             {'instance_id': 's1', 'state': 'error',
              'reason': 'No valid host'}.items(), event.traits.items())
 
-    def test_a_disabled_service(self):
-        event = self.event('service.update', notifications.envelope(
+    def service(self, event_type='service.update', **values):
+        return self.event(event_type, notifications.envelope(
             {'host': 'h1', 'binary': 'nova-compute', 'uuid': 'c1',
-             'disabled': True, 'forced_down': False,
-             'disabled_reason': 'AUTO: Connection to libvirt lost: 1'},
+             'disabled': False, 'forced_down': False,
+             'disabled_reason': None, **values},
             'ServiceStatusPayload', '1.1'))
+
+    def test_whether_a_host_is_down(self):
+        for status, values in [
+                ('up', {}), ('down', {'forced_down': True}),
+                ('down', {'disabled': True, 'disabled_reason':
+                          'AUTO: Connection to libvirt lost: 1'}),
+                ('up', {'disabled': True, 'disabled_reason': 'maintenance'}),
+                ('up', {'disabled': True})]:
+            self.assertEqual(
+                ('h1', status), tuple(self.service(**values).traits[name]
+                                      for name in ('hostname', 'status')))
+        self.assertNotIn('status', self.service('service.delete').traits)
+
+    def test_a_call_that_failed(self):
+        event = self.event('compute.exception', notifications.envelope(
+            {'module_name': 'nova.tests', 'function_name': 'attach',
+             'exception': 'Boom', 'exception_message': 'no'},
+            'ExceptionPayload', '1.1'), publisher_id='nova-compute:h1')
+        self.assertLessEqual({
+            'host': 'h1', 'hostname': 'h1', 'exception': 'Boom',
+            'reason': 'no', 'function_name': 'attach'}.items(),
+            event.traits.items())
+        self.assertNotIn('status', event.traits)
+
+    def test_a_disabled_service(self):
+        event = self.service(
+            disabled=True,
+            disabled_reason='AUTO: Connection to libvirt lost: 1')
         self.assertLessEqual(
             {'disabled': 'True', 'forced_down': 'False', 'host': 'h1',
              'disabled_reason': 'AUTO: Connection to libvirt lost: 1',
@@ -189,3 +222,161 @@ class TestDefinitions(base.TestCase):
             'volume_attachment': [{'server_id': 's1'}]})
         self.assertEqual('owner', event.project_id)
         self.assertEqual({'v1', 's1', 'c1@lvm#pool'}, set(event.identities))
+
+
+class TestServices(Defined, base.TestCase):
+    """The other services: whose it is, and which resource."""
+
+    def check(self, event_type, payload, resource_id, owner, **traits):
+        event = self.event(event_type, payload)
+        self.assertEqual((resource_id, owner),
+                         (event.resource_id, event.project_id), event_type)
+        self.assertLessEqual(traits.items(), event.traits.items(), event_type)
+        return event
+
+    def test_neutron(self):
+        owner = {'project_id': 'p', 'tenant_id': 'p'}
+        for noun in ('network', 'subnet', 'router', 'security_group',
+                     'security_group_rule', 'trunk', 'floatingip', 'port'):
+            thing = {'id': 'x', 'name': 'n', **owner}
+            self.check(noun + '.create.end', {noun: thing}, 'x', 'p')
+            self.check(noun + '.delete.end', {noun + '_id': 'x'}, 'x', None)
+            self.check(noun + '.update.start', {'id': 'x', noun: {}}, 'x',
+                       None)
+        event = self.check('subnet.create.end', {'subnet': {
+            'id': 'x', 'network_id': 'n1', **owner}}, 'x', 'p',
+            subnet_id='x', network_id='n1')
+        self.assertIn('n1', event.identities)
+        for action in ('create', 'delete'):
+            self.check('router.interface.' + action, {'router_interface': {
+                'id': 'r', 'port_id': 'q', 'subnet_id': 's', **owner}},
+                'r', 'p', router_id='r', port_id='q', subnet_id='s')
+
+    def test_cinder(self):
+        self.check('snapshot.create.end', {
+            'snapshot_id': 's', 'volume_id': 'v', 'tenant_id': 'p',
+            'status': 'error', 'volume_size': 7}, 's', 'p',
+            volume_id='v', status='error', size=7)
+        self.check('backup.create.end', {
+            'backup_id': 'b', 'volume_id': 'v', 'tenant_id': 'p',
+            'status': 'error', 'fail_reason': 'full', 'host': 'c1'}, 'b', 'p',
+            volume_id='v', status='error', reason='full', host='c1')
+        self.check('volume.create.end', {
+            'volume_id': 'v', 'tenant_id': 'p', 'glance_metadata': [
+                {'key': 'name', 'value': 'n'},
+                {'key': 'image_id', 'value': 'i'}]}, 'v', 'p', image_id='i')
+
+    def test_octavia(self):
+        self.check('octavia.loadbalancer.update.end', {
+            'loadbalancer_id': 'l', 'project_id': 'p', 'name': 'n',
+            'vip_address': '192.0.2.1', 'vip_port_id': 'q',
+            'admin_state_up': True}, 'l', 'p', loadbalancer_id='l',
+            port_id='q', admin_state_up='True')
+        # It has no publisher.
+        event = self.event('octavia.loadbalancer.delete.end', {
+            'loadbalancer_id': 'l', 'project_id': 'p'}, publisher_id=None)
+        self.assertEqual(('l', ''), (event.resource_id, event.publisher_id))
+
+    def test_keystone(self):
+        cadf = {'resource_info': 'x', 'outcome': 'success', 'initiator': {
+            'id': 'u', 'project_id': 'requester'}, 'target': {'id': 'x'}}
+        self.check('identity.user.updated', cadf, 'x', None,
+                   initiator_id='u', outcome='success')
+        self.check('identity.group.deleted', {'resource_info': 'x'}, 'x',
+                   None)
+        self.check('identity.project.disabled', cadf, 'x', 'x')
+        self.check('identity.role_assignment.created', {
+            'role': 'r', 'user': 'u', 'project': 'p'}, 'r', 'p',
+            assigned_user_id='u')
+        self.check('identity.authenticate', {
+            'outcome': 'failure', 'initiator': {'id': 'u'},
+            'reason': {'reasonType': 'wrong'}}, 'u', None,
+            outcome='failure', reason='wrong')
+        # What a trust is called is a secret.
+        self.check('identity.OS-TRUST:trust.created', cadf, '', None)
+
+    def test_heat(self):
+        payload = {'tenant_id': 'p', 'stack_name': 'n',
+                   'state': 'CREATE_FAILED', 'state_reason': 'no host',
+                   'user_identity': 'u'}
+        for identity in ('x', 'arn:openstack:heat::p:stacks/n/x'):
+            self.check('orchestration.stack.create.error', {
+                **payload, 'stack_identity': identity}, 'x', 'p',
+                name='n', state='CREATE_FAILED', reason='no host',
+                user_id='u')
+        self.check('orchestration.autoscaling.error', {
+            **payload, 'stack_identity': 'x', 'adjustment': 1,
+            'capacity': 2, 'groupname': 'g', 'message': 'm'}, 'x', 'p',
+            adjustment=1, capacity=2, group_name='g')
+
+    def test_glance(self):
+        self.check('image.update', {
+            'id': 'i', 'owner': 'p', 'status': 'killed', 'size': 7}, 'i',
+            'p', image_id='i', status='killed', size=7)
+        self.check('image.send', {
+            'image_id': 'i', 'owner_id': 'p',
+            'receiver_tenant_id': 'requester'}, 'i', 'p')
+        self.check('image.member.create', {
+            'image_id': 'i', 'member_id': 'other', 'status': 'pending'},
+            'i', None, member_id='other')
+        self.check('task.failure', {
+            'id': 't', 'owner': 'p', 'type': 'import', 'message': 'm'}, 't',
+            'p', type='import', reason='m')
+
+
+class TestMasakari(Defined, base.TestCase):
+
+    def event(self, event_type, payload, **kwargs):
+        wrapped = {'masakari_object.name': 'NotificationApiPayload',
+                   'masakari_object.namespace': 'masakari',
+                   'masakari_object.version': '1.0',
+                   'masakari_object.data': payload}
+        return super().event(
+            event_type, wrapped, publisher_id='masakari-api:api1')
+
+    def noticed(self, kind, **payload):
+        return self.event('notification.create.start', {
+            'notification_uuid': 'n', 'status': 'new', 'fault': None, 'id': 1,
+            'source_host_uuid': 'm1', 'type': kind, 'payload': payload,
+            'generated_time': '2026-11-20T09:00:00Z'})
+
+    def test_a_host(self):
+        for event_name, status in (('STOPPED', 'down'), ('STARTED', 'up')):
+            event = self.noticed(
+                'COMPUTE_HOST', event=event_name, host_status='UNKNOWN',
+                cluster_status='OFFLINE')
+            self.assertIsNone(event.project_id)
+            self.assertEqual('m1', event.resource_id)
+            self.assertLessEqual({
+                'fault_type': 'COMPUTE_HOST', 'fault_event': event_name,
+                'status': status, 'masakari_host_id': 'm1',
+                'notification_id': 'n', 'notification_status': 'new',
+                'host_status': 'UNKNOWN', 'cluster_status': 'OFFLINE',
+            }.items(), event.traits.items())
+            self.assertEqual(9, event.traits['generated_time'].hour)
+
+    def test_a_server(self):
+        event = self.noticed(
+            'VM', event='LIFECYCLE', instance_uuid='vm1',
+            vir_domain_event='STOPPED_FAILED')
+        self.assertEqual('vm1', event.resource_id)
+        self.assertLessEqual({
+            'instance_id': 'vm1', 'domain_event': 'STOPPED_FAILED',
+            'status': 'down'}.items(), event.traits.items())
+
+    def test_a_process(self):
+        self.assertLessEqual({
+            'process_name': 'nova-compute', 'status': 'down'}.items(),
+            self.noticed('PROCESS', event='stopped',
+                         process_name='nova-compute').traits.items())
+
+    def test_which_host_it_is(self):
+        event = self.event('host.update.end', {
+            'uuid': 'm1', 'name': 'compute-1', 'on_maintenance': True,
+            'reserved': False, 'failover_segment_id': 's', 'fault': None})
+        self.assertLessEqual({
+            'masakari_host_id': 'm1', 'hostname': 'compute-1',
+            'host': 'compute-1', 'on_maintenance': 'True'}.items(),
+            event.traits.items())
+        self.assertEqual('s', self.event(
+            'segment.delete.end', {'uuid': 's', 'name': 'x'}).resource_id)

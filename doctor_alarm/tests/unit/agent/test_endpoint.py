@@ -12,6 +12,7 @@ import prometheus_client
 from doctor_alarm.agent import endpoint
 from doctor_alarm import exception
 from doctor_alarm.tests import base
+from doctor_alarm.tests import fuzzing
 from doctor_alarm.tests.unit.agent import configuration
 from doctor_alarm.tests.unit.agent import notifications
 from doctor_alarm.tests.unit.agent import test_normalise
@@ -131,6 +132,7 @@ class TestTransformer(base.TestCase):
                 notifications.message(**{field: value}))
             self.assertIn(reason, str(error))
 
+    @fuzzing.settings
     @hypothesis.given(st.fixed_dictionaries({}, optional={
         'message_id': st.just('id') | test_normalise.JSON,
         'event_type': st.sampled_from([

@@ -214,5 +214,6 @@ class TestMalformed(IntakeCase):
             spec=dict, items=mock.Mock(side_effect=KeyError('p4ssw0rd')))
         found.process([bad, good])
         self.assertEqual(1, good.acknowledged)
-        self.wait_until(lambda: 'broke the agent' in self.log.output)
+        self.wait_until(lambda: bad.acknowledged)
+        self.assertIn('broke the agent', self.log.output)
         self.assertNotIn('p4ssw0rd', self.log.output)

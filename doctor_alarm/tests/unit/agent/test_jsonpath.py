@@ -6,6 +6,7 @@ from jsonpath_ng.ext import parser
 
 from doctor_alarm.agent import jsonpath
 from doctor_alarm.tests import base
+from doctor_alarm.tests import fuzzing
 
 NAMES = st.sampled_from(
     ['payload', 'a', 'b', 'c1', '_x', 'in', 'true', 'null', 'parent',
@@ -18,6 +19,7 @@ VALUES = st.recursive(
 
 class TestPaths(base.TestCase):
 
+    @fuzzing.settings
     @hypothesis.given(st.lists(NAMES, min_size=1, max_size=4), VALUES)
     def test_plain_paths_find_what_jsonpath_finds(self, names, body):
         text = '.'.join(names)

@@ -9,6 +9,7 @@ from doctor_alarm.agent import normalise
 from doctor_alarm import exception
 from doctor_alarm import redact
 from doctor_alarm.tests import base
+from doctor_alarm.tests import fuzzing
 from doctor_alarm.tests.unit.agent import notifications
 
 JSON = st.recursive(
@@ -131,6 +132,7 @@ class TestSecrets(base.TestCase):
                 'resource_info': 'the-trust', 'target': {'id': 'the-trust'}}))
         self.assertNotIn('the-trust', repr(found))
 
+    @fuzzing.settings
     @hypothesis.given(JSON, st.sampled_from(['auth_token', 'adminPass']))
     def test_a_secret_at_any_depth(self, filling, key):
         payload = {'filling': filling, 'l': [{'m': [{key: 'ThE-SeCrEt'}]}]}
@@ -186,6 +188,7 @@ class TestMalformed(base.TestCase):
         self.assertMalformed('binary', notifications.message(
             payload={'blob': b'\x00\xff'}))
 
+    @fuzzing.settings
     @hypothesis.given(JSON)
     def test_any_payload_is_taken_or_refused(self, payload):
         try:
@@ -194,6 +197,7 @@ class TestMalformed(base.TestCase):
             return
         json.dumps(found.body).encode('utf-8')
 
+    @fuzzing.settings
     @hypothesis.given(st.dictionaries(st.sampled_from([
         'message_id', 'event_type', 'publisher_id', 'priority', 'timestamp',
         'payload']), JSON))

@@ -37,6 +37,22 @@ class TestPlugins(base.TestCase):
         self.assertIsNone(self.call('timedelta', [first]))
         self.assertIsNone(self.call('timedelta', [first, ('c', 'soon')]))
 
+    def test_choose(self):
+        cases = [{'path': 'payload.a', 'pattern': True, 'value': 'first'},
+                 {'path': 'payload.b', 'pattern': 'AUTO:*', 'value': 2}]
+        for matches, expected in [
+                ([('payload.a', True), ('payload.b', 'AUTO: x')], 'first'),
+                ([('payload.a', False), ('payload.b', 'auto: x')], 2),
+                ([('payload.a', False), ('payload.b', 'x')], 'other'),
+                ([('payload.a', False)], 'other'), ([], None)]:
+            self.assertEqual(expected, self.call(
+                'choose', matches, cases=cases, default='other'))
+        self.assertIsNone(self.call('choose', [('a', 1)], cases=cases))
+        self.assertEqual(1, self.call('choose', [('a', 1)], default=1))
+        for wrong in ([7], [{'path': 'a'}], [{**cases[0], 'more': 1}]):
+            self.assertRaises(ValueError, trait_plugins.create, 'choose',
+                              {'cases': wrong})
+
     def test_map(self):
         values = {'DOWN': 0, 'ACTIVE': 1}
         self.assertEqual(1, self.call(
