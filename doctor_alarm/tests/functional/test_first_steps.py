@@ -40,6 +40,7 @@ class FirstStepsTest(test_standalone.StandaloneTest):
                     NOWHERE, self.receiver.url)) for script in scripts(page)]
         for said in printed:
             self.assertNotIn('error_message', said)
+            self.assertEqual([], re.findall(r'HTTP/1.1 (?!20)\d+', said))
         for alarm in self.service.api('GET', '/v2/alarms').json():
             self.service.api('DELETE', '/v2/alarms/' + alarm['alarm_id'])
         return printed
@@ -54,8 +55,6 @@ class FirstStepsTest(test_standalone.StandaloneTest):
         self.assertIn('"sequence": 1', deliveries)
         self.wait_until(lambda: self.receiver.bodies)
 
-        created, with_clear, trial, state = self.run_page(PAGES[2])
-        self.assertIn('vm-1 down', created)
-        self.assertIn('201 Created', with_clear)
-        self.assertIn('"verdict": null', trial)
-        self.assertIn('ok', state)
+        printed = '\n'.join(self.run_page(PAGES[2]))
+        for said in ('vm-1 down', '201 Created', '"verdict": null'):
+            self.assertIn(said, printed)

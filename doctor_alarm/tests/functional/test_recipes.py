@@ -162,12 +162,18 @@ class Recipe:
         return '\n'.join(filter(None, self._wrong))
 
     def _do_run(self, script):
+        self._await_calls()
         self._printed = self._test.shell.run(script)
         for here, page in self._test.hosts.items():
             self._printed = self._printed.replace(here, page)
-        self._test.wait_until(lambda: not self._test.as_admin(
-            'GET', '/v2/deliveries?status=pending&q.field=all_projects'
-            '&q.value=true'), message='deliveries that wait')
+        self._settle()
+
+    def _settle(self):
+        """Wait until nothing waits that a receiver would take."""
+        if self._test.vnfm.status < 500:
+            self._test.wait_until(lambda: not self._test.as_admin(
+                'GET', '/v2/deliveries?status=pending&q.field=all_projects'
+                '&q.value=true'), message='deliveries that wait')
 
     def _do_output(self, text):
         if self._printed.split() != text.split():
@@ -178,14 +184,27 @@ class Recipe:
             document, json.loads(self._printed), 'answer'))
 
     def _do_receiver(self, status):
+        away = self._test.vnfm
+        if away.status >= 500:
+            # What is under way by now began when all had happened.
+            refused = away.refused
+            self._test.wait_until(lambda: away.refused > refused + 1)
         for one in self._receivers:
             one.status = status
+        self._settle()
 
     def _do_call(self, call):
         self._expected.append(call)
 
+    def _await_calls(self):
+        """Wait for what should have come by now: it may be time that calls."""
+        self._test.wait_until(
+            lambda: sum(len(one.bodies) for one in self._receivers) >= len(
+                self._expected), message='calls of %s' % self._expected)
+
     def _compare_calls(self):
         """Each URL has an order of its own."""
+        self._await_calls()
         came = {}
         for one in self._receivers:
             for headers, body in zip(one.headers, one.bodies, strict=True):
