@@ -190,6 +190,8 @@ lane = sa.Table(
 #: profiler: T05 notified, T06 transformed, T07 evaluated, T08 fired,
 #: T09 received. ``dropped_at``: when it was not sent, because there was
 #: something newer. ``replayed_at``: when somebody last asked to send it again.
+#: ``given_up``: the status of those that were not sent; so their index costs
+#: the others, whose status changes, next to nothing.
 delivery = sa.Table(
     'delivery', metadata,
     sa.Column('id', _id(), primary_key=True),
@@ -216,7 +218,11 @@ delivery = sa.Table(
     sa.Column('received_at', sa.BigInteger(), nullable=True),
     sa.Column('dropped_at', sa.BigInteger(), nullable=True),
     sa.Column('replayed_at', sa.BigInteger(), nullable=True),
+    sa.Column('given_up', _id(16), sa.Computed(
+        "CASE WHEN status IN ('dead', 'expired', 'superseded') "
+        'THEN status END', persisted=True), nullable=True),
     sa.UniqueConstraint('lane_id', 'sequence'),
+    sa.Index(None, 'given_up', 'created_at'),
     sa.Index(None, 'alarm_id', 'created_at'),
     sa.Index(None, 'project_id', 'created_at'),
     sa.Index(None, 'created_at'),

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from doctor_alarm.db import models
 from doctor_alarm import exception
+from doctor_alarm.objects import delivery as delivery_obj
 from doctor_alarm.objects import query
 
 _C = models.delivery.c
@@ -77,7 +78,7 @@ def find(conn: sa.Connection, which: Which,
     for field in dataclasses.fields(which):
         value = getattr(which, field.name)
         if value is not None:
-            select = select.where(_C[field.name] == value)
+            select = select.where(_column(field.name, value) == value)
     statement = query.paged(
         conn, select, FIELDS, _C.id,
         page or query.Page(sort=NEWEST_FIRST))
@@ -103,6 +104,13 @@ def get(conn: sa.Connection, id_: str,
 def _select() -> sa.Select[Any]:
     return sa.select(*_COLUMNS).join(
         models.lane, models.lane.c.id == _C.lane_id)
+
+
+def _column(name: str, value: str) -> sa.ColumnElement[str]:
+    # Those that were given up are few, and have an index.
+    if name == 'status' and value in delivery_obj.GIVEN_UP:
+        return _C.given_up
+    return _C[name]
 
 
 def _is_token(text: str) -> bool:

@@ -17,6 +17,7 @@ from doctor_alarm import match
 from doctor_alarm.notifier import dispatcher
 from doctor_alarm.objects import alarm
 from doctor_alarm.objects import alarm_bulk
+from doctor_alarm.objects import delivery_list
 from doctor_alarm.objects import outbox
 from doctor_alarm.objects import replay
 from doctor_alarm.tests import base
@@ -148,6 +149,7 @@ class Plans:
                             or conn.rollback())
         self.drop(evaluator)
         self.change_policy(self.alarm_of(8))
+        self.list_given_up()
         sa_event.remove(self.db.engine, 'before_cursor_execute', self.note)
 
         self.assertGreater(len(self.statements), 10)
@@ -200,6 +202,13 @@ class Plans:
     def change_policy(self, alarm_id):
         alarm.update(self.db, alarm_id, lambda old: dataclasses.replace(
             old, delivery={'max_age': 60}))
+
+    def list_given_up(self):
+        """As an operator does, for all projects."""
+        with self.db.reader() as conn:
+            for status, count in (('superseded', 2), ('dead', 0)):
+                self.assertEqual(count, len(delivery_list.find(
+                    conn, delivery_list.Which(status=status))))
 
     def alarm_of(self, number):
         with self.db.reader() as conn:

@@ -232,6 +232,9 @@ def _create_delivery():
         sa.Column('received_at', sa.BigInteger(), nullable=True),
         sa.Column('dropped_at', sa.BigInteger(), nullable=True),
         sa.Column('replayed_at', sa.BigInteger(), nullable=True),
+        sa.Column('given_up', _id(16), sa.Computed(
+            "CASE WHEN status IN ('dead', 'expired', 'superseded') "
+            'THEN status END', persisted=True), nullable=True),
         sa.PrimaryKeyConstraint('id', name='pk_delivery'),
         sa.UniqueConstraint('lane_id', 'sequence',
                             name='uq_delivery_lane_id_sequence'),
@@ -241,6 +244,8 @@ def _create_delivery():
     op.create_index('ix_delivery_project_id_created_at', 'delivery',
                     ['project_id', 'created_at'])
     op.create_index('ix_delivery_created_at', 'delivery', ['created_at'])
+    op.create_index('ix_delivery_given_up_created_at', 'delivery',
+                    ['given_up', 'created_at'])
 
 
 def _create_quota():

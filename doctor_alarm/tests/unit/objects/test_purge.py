@@ -58,7 +58,8 @@ class Purged:
 
     def test_deliveries_and_their_events(self):
         self.add_delivery('delivered', 'delivered', self.old)
-        self.add_delivery('dead', 'dead', self.old)
+        for status in ('dead', 'expired', 'superseded'):
+            self.add_delivery(status, status, self.old)
         self.add_delivery('waits', 'pending', self.old)
         self.add_delivery('fresh', 'delivered', self.new)
 
@@ -67,7 +68,7 @@ class Purged:
         self.assertEqual({'waits', 'fresh'}, self.left(models.delivery.c.id))
         self.assertEqual({'waits', 'fresh'},
                          self.left(models.event.c.message_id))
-        self.assertEqual((2, 2), (counts['delivery'], counts['event']))
+        self.assertEqual((4, 4), (counts['delivery'], counts['event']))
 
     def test_history(self):
         known = alarm.create(self.db, test_alarm.an_alarm()).id
