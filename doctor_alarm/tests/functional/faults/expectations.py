@@ -131,8 +131,8 @@ def _ordered(states, bodies):
 def _go_on(scene, result):
     """See that every way still works, and that nothing stays behind."""
     servers = [scene.server() for _ in range(2)]
-    alarms = [scene.alarm(vm, ('alarm', 'ok')) for vm in servers]
     try:
+        alarms = [scene.alarm(vm, ('alarm', 'ok')) for vm in servers]
         for number, vm in enumerate(servers):
             for state in ('error', 'active'):
                 scene.teller(number)(vm, state)

@@ -136,12 +136,16 @@ class Scene(fixtures.Fixture):
 
     def insist(self, effect):
         """Repeat what somebody does until it works."""
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 return effect()
-            except (exception.PublishFailed, requests.RequestException):
+            except (exception.PublishFailed, requests.RequestException) as exc:
                 if self._ended.wait(PAUSE):
                     raise
+                if time.monotonic() > deadline:
+                    raise AssertionError('refused for %g s: %s' % (
+                        PATIENCE, exc)) from exc
 
     def post(self, vm, state, when=None):
         """Tell of a server over HTTP."""

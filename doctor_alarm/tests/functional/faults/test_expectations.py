@@ -68,6 +68,15 @@ class ExpectationsTest(base.TestCase):
         self.assertEqual(
             ['1 duplicates, and no answer was lost'], complaints)
 
+    def test_an_api_that_never_works_again(self):
+        """It would be asked for ever."""
+        told = self.useFixture(Told())
+        told.url = 'http://127.0.0.1:1'
+        self.useFixture(fixtures.MonkeyPatch(
+            '%s.PATIENCE' % scene.__name__, 0.2))
+        result = expectations.Result('test')
+        expectations._go_on(told, result)
+        self.assertIn('refused for 0.2 s', result.wedged)
 
     def levels(self, before, after):
         told = self.useFixture(Told())
