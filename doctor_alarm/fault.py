@@ -8,12 +8,13 @@ Source: OPNFV Doctor, "Fault event interface".
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
-import datetime
-from typing import Any
-
 HOST_DOWN = 'compute.host.down'
 HOST_UP = 'compute.host.up'
+#: Of one server, with ``instance_id``.
+VM_DOWN = 'compute.vm.down'
+VM_UP = 'compute.vm.up'
+VM_WATCHDOG = 'compute.vm.watchdog'
+VM_IO_ERROR = 'compute.vm.io_error'
 
 #: Values of :data:`STATUS`.
 DOWN = 'down'
@@ -38,20 +39,3 @@ REGION = 'region'
 #: Details that, together with type and time, tell a repetition from news.
 #: Where one of them is missing nothing is taken for a repetition.
 IDENTITY = (MONITOR_ID, MONITOR_EVENT_ID, HOSTNAME)
-
-
-def host_report(hostname: str, *, up: bool, time: datetime.datetime,
-                monitor_id: str, monitor_event_id: str,
-                details: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the body of ``POST /v1/events`` that tells of a host.
-
-    :param time: aware; when the monitor saw it
-    :param details: what else there is to say, such as ``cause``
-    """
-    return {'event': {
-        'time': time.astimezone(datetime.timezone.utc).isoformat(),
-        'type': HOST_UP if up else HOST_DOWN,
-        'details': {
-            SEVERITY: 'critical', **(details or {}), HOSTNAME: hostname,
-            STATUS: UP if up else DOWN, MONITOR_ID: monitor_id,
-            MONITOR_EVENT_ID: monitor_event_id}}}

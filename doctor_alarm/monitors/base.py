@@ -18,12 +18,6 @@ from oslo_config import cfg
 
 from doctor_alarm import fault
 
-#: Of one server, with ``instance_id``.
-VM_DOWN = 'compute.vm.down'
-VM_UP = 'compute.vm.up'
-VM_WATCHDOG = 'compute.vm.watchdog'
-VM_IO_ERROR = 'compute.vm.io_error'
-
 CRITICAL = 'critical'
 NORMAL = 'normal'
 DOWN, UP = fault.DOWN, fault.UP

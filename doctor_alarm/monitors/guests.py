@@ -75,14 +75,14 @@ class Guests:
 
     def watchdog(self, uuid: str, action: int, now: float) -> None:
         """Take note that the watchdog of a server fired."""
-        self._trouble(uuid, base.VM_WATCHDOG, now, {
+        self._trouble(uuid, fault.VM_WATCHDOG, now, {
             'action': _name(_WATCHDOG, action)},
             'the watchdog fired, action %s' % _name(_WATCHDOG, action))
 
     def io_error(self, uuid: str, device: str, action: int, reason: str,
                  now: float) -> None:
         """Take note that a disk of a server failed."""
-        self._trouble(uuid, base.VM_IO_ERROR, now, {
+        self._trouble(uuid, fault.VM_IO_ERROR, now, {
             'device': device, 'action': _name(_IO_ERROR, action),
             'reason': reason},
             'I/O error of %s%s' % (device, reason and ': ' + reason))
@@ -111,7 +111,7 @@ class Guests:
         guest = self._guest(uuid)
         guest.runs = False
         if guest.state.observe(False, now):
-            self._report(uuid, base.VM_DOWN, base.DOWN, 'the server %s' % how,
+            self._report(uuid, fault.VM_DOWN, base.DOWN, 'the server %s' % how,
                          {'reason': how})
 
     def _up(self, uuid: str, now: float) -> None:
@@ -124,7 +124,7 @@ class Guests:
         returned = guest.state.observe(True, now)
         if returned or (guest.troubled and not guest.state.down):
             guest.troubled = False
-            self._report(uuid, base.VM_UP, base.UP, 'the server runs', {})
+            self._report(uuid, fault.VM_UP, base.UP, 'the server runs', {})
 
     def _trouble(self, uuid: str, kind: str, now: float,
                  details: dict[str, str], cause: str) -> None:

@@ -11,6 +11,7 @@ from doctor_alarm.api import app
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import fault
+from doctor_alarm.monitors import base as monitors
 from doctor_alarm.tests import fuzzing
 from doctor_alarm.tests.unit.api import base
 
@@ -176,18 +177,19 @@ class BodyFormsTest(base.ApiTestCase):
                 fault.REGION])
 
     def test_what_a_monitor_of_ours_reports(self):
-        when = datetime.datetime(2026, 11, 20, 9, tzinfo=datetime.timezone(
-            datetime.timedelta(hours=1)))
-        for up, kind, status in ((False, fault.HOST_DOWN, fault.DOWN),
-                                 (True, fault.HOST_UP, fault.UP)):
-            event = self.sent(fault.host_report(
-                'h1', up=up, time=when, monitor_id='m',
-                monitor_event_id='1', details={'cause': 'ping'}))[0]
+        for status, kind in ((fault.DOWN, fault.HOST_DOWN),
+                             (fault.UP, fault.HOST_UP)):
+            found = monitors.host_finding('h1', status, 'ping')
+            event, = self.sent(found.body('m'))
             self.assertEqual(kind, event.event_type)
             self.assertEqual(status, event.traits[fault.STATUS])
             self.assertEqual('ping', event.traits[fault.CAUSE])
-            self.assertEqual('h1', event.resource_id)
-            self.assertEqual(when, event.generated)
+            self.assertEqual(('h1', 'm', found.time), (
+                event.resource_id, event.publisher_id, event.generated))
+            # It may be told again, in a bulk or alone.
+            again = self.sent({'events': [found.body('m')] * 2})
+            self.assertEqual({event.message_id},
+                             {one.message_id for one in again})
 
     @fuzzing.settings
     @hypothesis.given(st.sampled_from(sorted(WRAPPERS)),

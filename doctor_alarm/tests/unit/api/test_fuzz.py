@@ -219,7 +219,8 @@ class FuzzTest(base.ApiTestCase):
     @fuzzing.settings
     @hypothesis.given(
         st.sampled_from((
-            '/v2/alarms', '/v2/alarms/test', '/v1/events', '/v2/quotas',
+            '/v2/alarms', '/v2/alarms/test', '/v1/events', '/events',
+            '/v1/events/alertmanager', '/v2/quotas',
             '/v2/query/alarms', '/v2/query/alarms/history')),
         st.binary(max_size=40) | st.text(
             alphabet='{}[]",:\\u0dntrue1e9- ', max_size=40).map(str.encode),
