@@ -18,6 +18,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from doctor_alarm.db import pool
+
 #: Characters in one round trip: a server takes 16 MiB by default, and one
 #: character may have four bytes and an escape.
 SIZE = 1024 * 1024
@@ -96,16 +98,26 @@ class Batch:
             self.run()
         self._size += size
 
-    def run(self) -> None:
-        """Execute what was added, in one round trip where that is possible."""
+    def run(self, *, last: bool = False) -> None:
+        """Execute what was added, in one round trip where that is possible.
+
+        :param last: the transaction has nothing more to do: it ends in the
+            same round trip where that is possible
+        """
         statements, self._statements, self._size = self._statements, [], 0
+        mariadb = getattr(self._dialect, 'is_mariadb', False)
+        commits = bool(mariadb and last and statements)
+        if commits:
+            statements.append(('COMMIT', ()))
         if len(statements) > 1:
             if self._dialect.name == 'postgresql':
                 statements = [_with(statements)]
-            elif getattr(self._dialect, 'is_mariadb', False):
+            elif mariadb:
                 statements = [_block(statements)]
         for text, parameters in statements:
             self._conn.exec_driver_sql(text, parameters)
+        if commits:
+            pool.note_commit(self._conn)
 
 
 def _with(statements: list[_Statement]) -> _Statement:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from pymysql.constants import SERVER_STATUS
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 
@@ -18,8 +19,10 @@ from sqlalchemy import event as sa_event
 #: passes, like one that breaks between two statements.
 IDLE = 1.0
 
+_IN_TRANSACTION = SERVER_STATUS.SERVER_STATUS_IN_TRANS
 _USED = 'doctor_alarm.used'
 _CLEAN = 'doctor_alarm.clean'
+_COMMITTED = 'doctor_alarm.committed'
 
 
 def tune(engine: sa.Engine, idle: float = IDLE) -> None:
@@ -49,10 +52,28 @@ def tune(engine: sa.Engine, idle: float = IDLE) -> None:
                            ('begin', _begin), ('commit', _commit),
                            ('handle_error', _fail)):
         sa_event.listen(engine, name, listener)
+    if getattr(engine.dialect, 'is_mariadb', False):
+        engine.dialect.do_commit = _commit_what_is_open  # type: ignore
+
+
+def note_commit(conn: sa.Connection) -> None:
+    """Note that the last statement ended the transaction with a COMMIT.
+
+    The one that follows is not sent then.
+    """
+    conn.info[_COMMITTED] = True
+
+
+def _commit_what_is_open(connection: Any) -> None:
+    # PyMySQL knows from each answer whether a transaction is open.
+    if not (connection.info.pop(_COMMITTED, False)
+            and not connection.server_status & _IN_TRANSACTION):
+        connection.commit()
 
 
 def _begin(conn: sa.Connection) -> None:
     conn.info.pop(_CLEAN, None)
+    conn.info.pop(_COMMITTED, None)
 
 
 def _commit(conn: sa.Connection) -> None:

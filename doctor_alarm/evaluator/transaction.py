@@ -236,9 +236,10 @@ class Work:
         outbox.store(
             out, changes=self._changes, deliveries=self._deliveries,
             bodies=bodies, lanes=self._used.values(), same=same)
-        out.run()
-        return wakeup.make(
+        made = wakeup.make(
             self._used, self._lease_until, self._deliveries, bodies, same)
+        out.run(last=True)
+        return made
 
 
 def _observe(event: event_mod.Event, evaluated_at: int) -> None:

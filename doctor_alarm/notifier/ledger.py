@@ -226,7 +226,7 @@ class Ledger:
             states = [_state(step, row, moved.get(step.lane_id, step.head),
                              now, until) for step, row in mine]
             lane_obj.store(out, dialect, states)
-            out.run()
+            out.run(last=True)
         metrics.BATCH.labels('deliveries').observe(len(steps))
         kept = {(state.id, state.token) for state in states if state.token}
         return Committed([(step.lane_id, step.token) in kept
