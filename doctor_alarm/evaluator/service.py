@@ -63,7 +63,7 @@ class EvaluatorService(service.Service):
             messaging.get_own_transport(conf))
         self._stage = stage.Stage(
             conf, letters, stopping=self.stopping,
-            source=_queue(conf, ours=True))
+            source=_queue(conf, ours=True), busy=self._is_busy)
         self._stage.start()
         batches = messaging.Batcher(
             'committer', functools.partial(
@@ -88,6 +88,9 @@ class EvaluatorService(service.Service):
             self._stage.stop(DRAIN)
         for server in self._servers:
             server.disconnect()
+
+    def _is_busy(self) -> bool:
+        return self._batches is None or self._batches.waiting > 0
 
     def _listeners(self, submit: Callable[[_Taken], None],
                    ) -> list[messaging.BatchServer]:

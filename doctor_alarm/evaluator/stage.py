@@ -2,6 +2,7 @@
 """The evaluator without its listeners: commits events, sends wake-ups."""
 from __future__ import annotations
 
+from collections.abc import Callable
 import logging
 import threading
 import time
@@ -33,19 +34,22 @@ ENCLOSING = 20
 class Stage:
     """Engine and committer on the configured database and broker.
 
+    :param busy: whether more events wait to be committed; while none do,
+        nothing is faster than to send a wake-up at once
     :raises ConfigurationError: no database, or not with this schema
     """
 
     def __init__(self, conf: cfg.ConfigOpts,
                  letters: committer_mod.DeadLetters, *,
-                 stopping: threading.Event, source: str) -> None:
+                 stopping: threading.Event, source: str,
+                 busy: Callable[[], bool] = lambda: True) -> None:
+        self._busy = busy
         self._db = db_api.Database(conf)
         schema.check(self._db)
-        self._hints = messaging.Batcher('hints', Hints(
-            messaging.HintPublisher(
-                messaging.get_hint_transport(conf),
-                conf.notifier.wakeup_topic,
-                ttl=conf.evaluator.wakeup_lease), self._db).send, limit=10)
+        self._sender = Hints(messaging.HintPublisher(
+            messaging.get_hint_transport(conf), conf.notifier.wakeup_topic,
+            ttl=conf.evaluator.wakeup_lease), self._db)
+        self._hints = messaging.Batcher('hints', self._sender.send, limit=10)
         self.committer = committer_mod.make(
             conf, engine.Engine(
                 self._db, self._wake, conf.evaluator.wakeup_lease,
@@ -58,8 +62,12 @@ class Stage:
         self._hints.start()
 
     def _wake(self, hint: dict[str, Any]) -> None:
-        self._hints.submit(hint if self._hints.waiting < ENCLOSING
-                           else wakeup.plain(hint))
+        waiting = self._hints.waiting
+        if not waiting and self._sender.works and not self._busy():
+            self._sender.send([hint])
+        else:
+            self._hints.submit(
+                hint if waiting < ENCLOSING else wakeup.plain(hint))
 
     def stop(self, timeout: float) -> None:
         """Send the last wake-ups, disconnect from the database."""
@@ -75,6 +83,8 @@ class Hints:
         self._publisher = publisher
         self._db = db
         self._silent_until = 0.0
+        #: Whether the last one was sent: the next one takes no time.
+        self.works = False
 
     def send(self, hints: list[dict[str, Any]]) -> None:
         """Send a batch of wake-ups."""
@@ -83,7 +93,9 @@ class Hints:
                 if time.monotonic() < self._silent_until:
                     self._hand_over(hint)
                 else:
+                    self.works = False
                     self._publisher.publish(hint)
+                    self.works = True
             except exception.PublishInDoubt as exc:
                 # A notifier that has got it works on it: it must not get
                 # company before its lease is over.
