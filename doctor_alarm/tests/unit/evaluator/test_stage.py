@@ -71,20 +71,56 @@ class HintsTest(base.TestCase):
 
 class WakeTest(base.TestCase):
 
+    hint = {'lanes': [['a', 'b']], 'lease_until': 1, 'committed_at': 1,
+            'deliveries': [[]], 'bodies': {'m': '{}'}}
+
+    def setUp(self):
+        super().setUp()
+        conf = self.useFixture(storage.Storage()).conf
+        self.busy = True
+        self.stage = stage.Stage(
+            conf, letters=None, stopping=None, source='test',
+            busy=lambda: self.busy)
+        self.addCleanup(self.stage._db.dispose)
+        self.addCleanup(self.stage._hints.stop)
+        self.publisher = self.stage._sender._publisher = Publisher()
+
+    def queued(self):
+        hints = self.stage._hints
+        return [hints._queue.get() for _ in range(hints.waiting)]
+
     def test_while_many_wait_nothing_is_enclosed(self):
         self.useFixture(fixtures.MonkeyPatch(
             'doctor_alarm.evaluator.stage.ENCLOSING', 2))
-        storage_ = self.useFixture(storage.Storage())
-        given = stage.Stage(
-            storage_.conf, letters=None, stopping=None, source='test')
-        self.addCleanup(given._db.dispose)
-        self.addCleanup(given._hints.stop)
-        hint = {'lanes': [['a', 'b']], 'lease_until': 1, 'committed_at': 1,
-                'deliveries': [[]], 'bodies': {'m': '{}'}}
 
         for _ in range(4):      # nobody sends yet
-            given._wake(hint)
+            self.stage._wake(self.hint)
 
-        waiting = [given._hints._queue.get() for _ in range(4)]
         plain = {'lanes': [['a', 'b']], 'lease_until': 1, 'committed_at': 1}
-        self.assertEqual([hint, hint, plain, plain], waiting)
+        self.assertEqual(
+            [self.hint, self.hint, plain, plain], self.queued())
+
+    def test_while_events_wait_the_thread_sends(self):
+        self.stage._sender.send([self.hint])
+        self.stage._wake(self.hint)
+        self.assertEqual((1, 1), (
+            len(self.publisher.sent), len(self.queued())))
+
+    def test_while_nothing_waits_it_is_sent_at_once(self):
+        self.stage._sender.send([self.hint])
+        self.busy = False
+        self.stage._wake(self.hint)
+        self.assertEqual((2, 0), (
+            len(self.publisher.sent), len(self.queued())))
+
+    def test_a_broker_in_trouble_is_left_to_the_thread(self):
+        """Events do not wait for what it may take to give up."""
+        self.busy = False
+        for error in (exception.PublishFailed, exception.PublishInDoubt):
+            self.publisher.error = None
+            self.stage._sender.send([self.hint])
+            self.publisher.error = error
+            self.stage._sender.send([self.hint | {'lanes': []}])
+            self.stage._wake(self.hint)
+            self.assertEqual([self.hint], self.queued())
+            self.stage._sender._silent_until = 0.0
