@@ -27,9 +27,12 @@ from doctor_alarm.tests import base
 from doctor_alarm.tests.unit import test_layers
 
 TOP = pathlib.Path(doctor_alarm.__file__).parents[1]
-DOCUMENTS = {path.name: path.read_text() for path in (
-    TOP / 'README.rst', TOP / 'CONTRIBUTING.rst',
-    *(TOP / 'doc' / 'source').glob('*.rst'))}
+SOURCE = TOP / 'doc' / 'source'
+DOCUMENTS = {
+    **{name: (TOP / name).read_text()
+       for name in ('README.rst', 'CONTRIBUTING.rst')},
+    **{str(path.relative_to(SOURCE)): path.read_text()
+       for path in SOURCE.rglob('*.rst')}}
 EVERYTHING = '\n'.join(DOCUMENTS.values())
 
 
