@@ -89,6 +89,7 @@ def twins() -> Iterator[tuple[str, str]]:
 
     Not among them: the failure of a call, which the unversioned form names
     after the called function, and the versioned one ``compute.exception``.
+    By the one nobody can ask for failures, so the other one always counts.
     """
     yield from _SINGLE.items()
     for phase in ('start', 'end'):
@@ -107,9 +108,7 @@ def form_of_twin(notification: normalise.Notification) -> str | None:
     """Return the form of a notification that has a twin, else ``None``."""
     event_type = notification.event_type
     if notification.versioned:
-        if event_type in _VERSIONED_TWINS or event_type == 'compute.exception':
-            return VERSIONED
-        return None
+        return VERSIONED if event_type in _VERSIONED_TWINS else None
     if not notification.publisher_id.startswith(_PUBLISHERS):
         return None
     if event_type in _UNVERSIONED_TWINS or _is_failed_call(notification):

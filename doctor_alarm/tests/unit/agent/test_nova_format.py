@@ -66,7 +66,7 @@ class TestChoice(base.TestCase):
         left = unversioned('build_and_run_instance',
                            {'exception': 'x', 'args': {}})
         right = versioned('compute.exception')
-        self.assertEqual(['build_and_run_instance'],
+        self.assertEqual(['build_and_run_instance', 'compute.exception'],
                          self.taken('unversioned', left, right))
         self.assertEqual(['compute.exception'],
                          self.taken('versioned', left, right))
