@@ -38,7 +38,7 @@ def list_(conf: cfg.ConfigOpts) -> None:
 
 
 def retry(conf: cfg.ConfigOpts) -> None:
-    """Send dead deliveries again; all of them, or none if one can not be."""
+    """Send again what was given up; all, or none if one can not be sent."""
     replay.replay(db_api.Database(conf), conf.command.ids)
     for id_ in conf.command.ids:
         print('%s waits to be sent' % id_)

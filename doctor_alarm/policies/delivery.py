@@ -23,7 +23,8 @@ RULES = [
                      'path': '/v2/deliveries/{delivery_id}'}]),
     policy.DocumentedRuleDefault(
         name=RETRY, check_str=base.MEMBER_OR_ADMIN,
-        description='Send a dead delivery again.', scope_types=base.SCOPE,
+        description='Send a delivery again that was given up.',
+        scope_types=base.SCOPE,
         operations=[{'method': 'POST',
                      'path': '/v2/deliveries/{delivery_id}/retry'}]),
 ]

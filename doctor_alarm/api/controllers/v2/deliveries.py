@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deliveries of all alarms: what is dead, and how it is sent again."""
+"""Deliveries of all alarms: what was given up, and how it is sent."""
 from __future__ import annotations
 
 import dataclasses
@@ -32,7 +32,7 @@ class Retry(base.Resource):
     @base.json
     def post(self, request: webob.Request,
              response: webob.Response) -> dict[str, Any]:
-        """Send the delivery again, which is dead."""
+        """Send the delivery again, which was given up."""
         present = _get(
             self.services, request, policies.RETRY, self.delivery_id)
         replay.replay(
