@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+import urllib.parse
 
 import webob
 import webob.dec
@@ -31,7 +32,9 @@ class Logged:
             request_id=environ.get('openstack.request_id'),
             global_request_id=environ.get('openstack.global_request_id'))
         answer = request.get_response(self._app)
-        # NOTE: without the query, which may have anything.
-        LOG.debug('%s %s: %d', request.method, request.path,
-                  answer.status_int)
+        # NOTE: without the query, which may have anything; the path may be
+        # no UTF-8.
+        LOG.debug('%s %s: %d', request.method, urllib.parse.quote(
+            environ.get('PATH_INFO', ''), encoding='latin-1'),
+            answer.status_int)
         return answer
