@@ -8,9 +8,11 @@ role and, in ``auth.yaml``, one without a token.
 """
 
 import collections
+import json
 import re
 
 from doctor_alarm import policies
+from doctor_alarm.schemas import alarm as schema
 from doctor_alarm.tests import base
 from doctor_alarm.tests import reference
 from doctor_alarm.tests import routes
@@ -94,6 +96,39 @@ class ReferenceTest(Walk):
                     operation['path'].partition('?')[0], operation['method'])
                 self.assertIn('``%s``' % rule.name,
                               self.sections[route].text, route)
+
+
+def fields(schema):
+    """Yield the names of everything that a schema knows."""
+    for name, below in schema.get('properties', {}).items():
+        yield name
+        yield from fields(below)
+        yield from fields(below.get('items', {}))
+
+
+class FieldsTest(Walk):
+
+    def test_every_field_of_an_alarm_is_explained(self):
+        text = (reference.DOCUMENTS / 'api' / 'alarms.rst').read_text()
+        foreign = {'%s_rule' % name for name in schema.FOREIGN_TYPES}
+
+        self.assertEqual([], [
+            name for name in fields(schema.SCHEMA)
+            if '``%s``' % name not in text and name not in foreign])
+
+    def test_every_field_of_an_answer_is_explained(self):
+        # What a query finds is explained where it is listed.
+        text = ''.join(path.read_text() for path in (
+            reference.DOCUMENTS / 'api').iterdir())
+        for section in self.sections.values():
+            for name in section.samples:
+                path = samples.FOLDER / ('%s-response.json' % name)
+                doc = json.loads(path.read_text()) if path.exists() else {}
+                item = doc[0] if isinstance(doc, list) else doc
+                self.assertEqual([], [
+                    field for field in (
+                        item if isinstance(item, dict) else ())
+                    if '``%s``' % field not in text], path.name)
 
 
 class SamplesTest(Walk):
