@@ -22,6 +22,7 @@ from doctor_alarm.api.controllers import base
 from doctor_alarm.api.controllers import root
 from doctor_alarm.api import errors
 from doctor_alarm.api import hooks
+from doctor_alarm.api import window
 from doctor_alarm.api import request_log
 from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
@@ -62,6 +63,7 @@ def build_app(conf: cfg.ConfigOpts, db: db_api.Database,
         events=events, actions=installed_actions(), guard=guard.make(conf),
         vault=credential.make(conf), alerts=alertmanager.load(conf),
         zone=timezone(conf),
+        window=window.Window(db, conf.event.duplicate_window),
         tell=announcement.teller(conf, PUBLISHER_ID))
     app: Any = pecan.Pecan(
         root.Root(services), use_context_locals=False, request_cls=Request,

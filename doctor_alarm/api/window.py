@@ -21,33 +21,43 @@ LOG = logging.getLogger(__name__)
 ATTEMPTS = 5
 
 
-def apply(db: db_api.Database, seconds: float,
-          events: list[event.Event]) -> list[event.Event]:
-    """Return the events, repetitions with the id of the first.
+class Window:
+    """Tells repetitions.
 
     :param seconds: ``[event] duplicate_window``; 0: nothing is one
     """
-    if not seconds:
-        return events
-    try:
-        return _noted(db, int(seconds * 1e6), events)
-    except Exception as exc:
-        if not db_api.is_transient(exc):
-            raise
-        # A fault that is told twice is better than one that is not told.
-        LOG.warning('Repetitions are not told from news: %s',
-                    type(exc).__name__)
-        return events
 
+    def __init__(self, db: db_api.Database, seconds: float) -> None:
+        self._db = db
+        self._window = int(seconds * 1e6)
+        self._failed = False
 
-def _noted(db: db_api.Database, window: int,
-           events: list[event.Event]) -> list[event.Event]:
-    for attempt in range(1, ATTEMPTS + 1):
+    def apply(self, events: list[event.Event]) -> list[event.Event]:
+        """Return the events, repetitions with the id of the first."""
+        if not self._window:
+            return events
         try:
-            with db.writer() as conn:
-                return posted_event.share_ids(
-                    conn, db.dialect, events, db.now(), window)
-        except db_exc.DBDeadlock:
-            if attempt == ATTEMPTS:
+            found = self._noted(events)
+        except Exception as exc:
+            if not db_api.is_transient(exc):
                 raise
-    raise AssertionError('unreachable')
+            # A fault that is told twice is better than one that is not told.
+            LOG.log(logging.DEBUG if self._failed else logging.WARNING,
+                    'Repetitions are not told from news, the database is not '
+                    'available: %s', type(exc).__name__)
+            self._failed = True
+            return events
+        self._failed = False
+        return found
+
+    def _noted(self, events: list[event.Event]) -> list[event.Event]:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._db.writer() as conn:
+                    return posted_event.share_ids(
+                        conn, self._db.dialect, events, self._db.now(),
+                        self._window)
+            except db_exc.DBDeadlock:
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError('unreachable')

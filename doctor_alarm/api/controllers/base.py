@@ -19,6 +19,7 @@ import webob
 import webob.exc
 
 from doctor_alarm.api import alertmanager
+from doctor_alarm.api import window
 from doctor_alarm import context
 from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
@@ -54,6 +55,7 @@ class Services:
 
     ``alerts``: what becomes of the alerts of Alertmanager.
     ``zone``: of posted times that tell none.
+    ``window``: tells repetitions from news.
     ``tell``: takes what changed, after the commit.
     ``actions``: schemes of URLs for which there is a notifier plugin.
     ``guard``: where such a URL may lead.
@@ -69,6 +71,7 @@ class Services:
     vault: credential.Vault
     alerts: alertmanager.Rules
     zone: datetime.tzinfo
+    window: window.Window
     tell: announcement.Tell = announcement.nobody
 
 

@@ -13,7 +13,6 @@ from doctor_alarm.api.controllers import base
 from doctor_alarm.api.forms import alertmanager
 from doctor_alarm.api.forms import event as form
 from doctor_alarm.api import metrics
-from doctor_alarm.api import window
 from doctor_alarm import exception
 from doctor_alarm.policies import event as policies
 from doctor_alarm import policy
@@ -66,9 +65,7 @@ def _take(services: base.Services, request: webob.Request,
             item.names_owner and item.event.project_id != caller.project_id
             for item in posted):
         raise exception.Forbidden()
-    events = window.apply(
-        services.db, services.conf.event.duplicate_window,
-        [item.event for item in posted])
+    events = services.window.apply([item.event for item in posted])
     if events:
         services.events.accept(events)
     metrics.EVENTS.inc(len(events))
