@@ -9,6 +9,8 @@ import time
 
 import psutil
 
+import sender
+
 #: The id of the message is in that of the request, see :mod:`seeds`.
 _NAME = re.compile(rb'req-([0-9a-f-]{36})')
 
@@ -144,7 +146,8 @@ class Bench:
         slowest hundredth was sent.
         """
         before, sent, late = self.called, {}, []
-        with self.kept() as found:
+        quick = sender.Sender(self.servers.broker.url, self.system)
+        with self.kept() as found, contextlib.closing(quick):
             costs = Costs(self.servers, self.system, self.receiver)
             started = time.time()
             for number, event in enumerate(events):
@@ -152,7 +155,7 @@ class Bench:
                 time.sleep(max(0.0, due - time.time()))
                 sent[event['message_id']] = now = time.time()
                 late.append((now - due) * 1e3)
-                self.send(event)
+                quick.send(*self.system.message(event))
             spent = time.time() - started
             self.arrived(before + len(sent))
             cpu = costs.per_event(len(sent))
