@@ -29,6 +29,14 @@ from doctor_alarm import exception
 
 RAISE = 'raise'
 CLEAR = 'clear'
+#: Of rules with ``timeout``: from now on the expected event is waited for.
+START = 'start'
+#: It came, and from now on the next one is waited for.
+RESTART = 'restart'
+#: It did not come; no event says so.
+TIMEOUT = 'timeout'
+#: Seconds of a ``timeout`` at most: a year.
+MAX_TIMEOUT = 365 * 86400
 #: Scope of a rule that takes the events of all projects, and of none.
 CLOUD = 'cloud'
 
@@ -226,11 +234,22 @@ class Rule:
     """A compiled ``event_rule``: what raises the alarm, what clears it.
 
     ``cloud``: events of all projects, and of none, may hit it.
+    ``timeout``: seconds after which it is raised by no event but the absence
+    of one that clears; 0: it is not. They count from one that ``starts``;
+    ``None``: from one that clears, whatever resource they are about.
     """
 
-    raises: Pattern
+    raises: Pattern | None
     clears: Pattern | None
     cloud: bool = False
+    starts: Pattern | None = None
+    timeout: int = 0
+
+    @property
+    def patterns(self) -> list[Pattern]:
+        """All of them that there are."""
+        return [pattern for pattern in (
+            self.raises, self.clears, self.starts) if pattern is not None]
 
     def concerns(self, project_id: str, event: event_mod.Event) -> bool:
         """Whether the event is any business of an alarm of a project.
@@ -241,12 +260,19 @@ class Rule:
             self.cloud and event.trusted)
 
     def verdict(self, event: event_mod.Event) -> str | None:
-        """Return ``RAISE``, ``CLEAR`` or ``None``."""
-        if self.raises.hits(event):
+        """Return what the event is to the alarm.
+
+        ``RAISE``, ``CLEAR``, ``START``, ``RESTART`` or ``None``.
+        """
+        if self.raises is not None and self.raises.hits(event):
             return RAISE
-        if self.clears is not None and self.clears.hits(event):
-            return CLEAR
-        return None
+        clears = self.clears is not None and self.clears.hits(event)
+        if self.timeout:
+            starts = (clears if self.starts is None
+                      else self.starts.hits(event))
+            if starts:
+                return RESTART if clears else START
+        return CLEAR if clears else None
 
 
 def compile_rule(rule: Mapping[str, Any]) -> Rule:
@@ -254,8 +280,8 @@ def compile_rule(rule: Mapping[str, Any]) -> Rule:
 
     Whatever is wrong with it is wrong with this alarm alone.
 
-    ``clear`` inherits the resource that the raise is pinned to, unless it
-    asks for the same trait itself.
+    ``clear`` and ``after`` inherit the resource that the rule is pinned to,
+    unless they ask for the same trait themselves.
 
     :raises InvalidRule: names the condition that is wrong
     """
@@ -269,31 +295,54 @@ def compile_rule(rule: Mapping[str, Any]) -> Rule:
 def _compile(rule: Mapping[str, Any]) -> Rule:
     cloud = rule.get('scope') == CLOUD
     resource = rule.get('resource_id') or None
-    raises = dataclasses.replace(_pattern(rule), resource=resource)
-    clear = rule.get('clear')
-    if not clear:
-        return Rule(raises, None, cloud)
-    clears = _pattern(clear)
-    own = {c.trait for c in clears.conditions}
+    main = dataclasses.replace(_pattern(rule), resource=resource)
+    clear, after = rule.get('clear'), rule.get('after')
+    timeout = _timeout(rule)
+    if not timeout:
+        return Rule(main, _beside(main, clear) if clear else None, cloud)
+    return Rule(None, main, cloud, timeout=timeout,
+                starts=_beside(main, after) if after else None)
+
+
+def _timeout(rule: Mapping[str, Any]) -> int:
+    """Return the seconds of a rule with ``timeout``, 0 of another one."""
+    timeout = rule.get('timeout')
+    if timeout is None:
+        if rule.get('after'):
+            raise exception.InvalidRule(reason='after needs a timeout')
+        return 0
+    if type(timeout) is not int or not 1 <= timeout <= MAX_TIMEOUT:
+        raise exception.InvalidRule(
+            reason='timeout must be whole seconds, at least 1 and at most %d'
+            % MAX_TIMEOUT)
+    if rule.get('clear'):
+        raise exception.InvalidRule(
+            reason='clear and timeout exclude each other: the expected event '
+                   'clears')
+    return timeout
+
+
+def _beside(main: Pattern, rule: Mapping[str, Any]) -> Pattern:
+    """Compile the other pattern of a rule; it inherits the resource."""
+    pattern = _pattern(rule)
+    own = {c.trait for c in pattern.conditions}
     inherited = tuple(
-        c for c in raises.conditions
+        c for c in main.conditions
         if c.pin is not None and c.trait not in own)
-    return Rule(raises, dataclasses.replace(
-        clears, conditions=inherited + clears.conditions,
-        resource=resource), cloud)
+    return dataclasses.replace(
+        pattern, conditions=inherited + pattern.conditions,
+        resource=main.resource)
 
 
 def keys_of_alarm(project_id: str, rule: Mapping[str, Any]) -> list[Key]:
-    """Return the match keys of an alarm, of its raise and of its clear.
+    """Return the match keys of an alarm, those of each of its patterns.
 
     :raises InvalidRule: see :func:`compile_rule`
     """
     compiled = compile_rule(rule)
     owner = None if compiled.cloud else project_id
-    keys = [compiled.raises.key(owner)]
-    if compiled.clears is not None:
-        keys.append(compiled.clears.key(owner))
-    return list(dict.fromkeys(keys))
+    return list(dict.fromkeys(
+        pattern.key(owner) for pattern in compiled.patterns))
 
 
 def keys_of_event(event: event_mod.Event) -> frozenset[int]:

@@ -52,6 +52,10 @@ STAGE = prom.Histogram(
     'Time that a delivered fault took to a stage from the one before: '
     'notified, transformed, evaluated, fired, received', ['stage'],
     buckets=_STAGES)
+TIMEOUT_DELAY = prom.Histogram(
+    'doctor_alarm_timeout_delay_seconds',
+    'Time from the end of a wait for an event until it raised an alarm',
+    buckets=_STAGES)
 BATCH = prom.Histogram(
     'doctor_alarm_batch_size', 'Items handled together', ['of'],
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000))

@@ -11,6 +11,8 @@ bus, when the evaluator has committed it.
 """
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import fcntl
 import logging
 import os
@@ -28,6 +30,7 @@ from doctor_alarm.db import schema
 from doctor_alarm.evaluator import committer
 from doctor_alarm.evaluator import engine
 from doctor_alarm.evaluator import stage
+from doctor_alarm.evaluator import timers
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import messaging
@@ -60,6 +63,13 @@ DEFAULTS = {
     ('transport_url', None): '',
     ('allowed_networks', 'notifier'): ['127.0.0.0/8', '::1/128'],
 }
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ended:
+    """Says behind the events that waits have ended until a time."""
+
+    until: int
 
 
 class LocalEvents:
@@ -103,10 +113,13 @@ class Standalone(service.Service):
         self._events = engine.Engine(
             self._db, self._dispatcher.wake, conf.evaluator.wakeup_lease,
             announcement.teller(conf, stage.PUBLISHER_ID))
-        self._batcher = messaging.Batcher('committer', committer.make(
+        self._committer = committer.make(
             conf, self._events, letters, stopping=self.stopping,
-            source='standalone', database_answers=self._db.answers,
-        ).commit, limit=conf.evaluator.batch_size)
+            source='standalone', database_answers=self._db.answers)
+        self._batcher = messaging.Batcher(
+            'committer', self._commit, limit=conf.evaluator.batch_size)
+        self._timers = timers.Timers(
+            self._db, lambda _, until: self._batcher.submit(Ended(until)))
         self._local = LocalEvents(self._batcher)
         self._server = api_server.Server(
             conf, app.build_app(conf, self._db, self._local))
@@ -129,7 +142,19 @@ class Standalone(service.Service):
         self._server.start()
         if self._agent is not None:
             self._agent.open()
+        self._timers.start()
         LOG.info('Standalone service listens on %s', self._server.url)
+
+    def _commit(self, items: list[committer.Item | Ended]) -> None:
+        self._committer.commit([
+            item for item in items if isinstance(item, committer.Item)])
+        over = [item.until for item in items if isinstance(item, Ended)]
+        if not over:
+            return
+        with contextlib.suppress(committer.Abandoned):
+            # Between two transactions of them events have a turn.
+            if self._committer.end(self._events, max(over)):
+                self._batcher.submit(Ended(max(over)))
 
     def _lock_state(self) -> None:
         """Refuse to share a folder with another process.
@@ -152,6 +177,7 @@ class Standalone(service.Service):
         if self._agent is not None:
             self._agent.stop()
         self._server.stop()
+        self._timers.stop()
         self._batcher.stop()
         self._dispatcher.stop()
         self._db.dispose()

@@ -30,6 +30,10 @@ class Reason(enum.StrEnum):
     STALE = 'stale'
     #: A raise that came after its own, newer clear: both are told.
     LATE = 'late'
+    #: Of alarms with a time-out: the expected event did not come.
+    TIMED_OUT = 'timed out'
+    #: It is waited for from now on.
+    STARTED = 'started'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,12 +41,17 @@ class AlarmState:
     """What of an alarm a transition depends on.
 
     ``active_count``: resources in alarm, kept for alarms with ``clear``.
+    ``timeout``: microseconds after which the absence of an event raises it;
+    ``whole``: of any resource, else of each. All with a time-out have what
+    clears, and it is :mod:`doctor_alarm.timeout` that decides.
     """
 
     state: str
     active_count: int
     has_clear: bool
     repeat_actions: bool
+    timeout: int = 0
+    whole: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class ResourceState:
     ``unpaired``: it was a clear that had no raise before it.
     ``confirmed``: (time, message) that changed nothing, and that are not so
     old that they are told from news by their time.
+    ``due``: when the wait for an event of it ends, microseconds.
     """
 
     state: str
@@ -60,6 +70,11 @@ class ResourceState:
     publisher_id: str
     unpaired: bool
     confirmed: tuple[tuple[int, str], ...] = ()
+    due: int | None = None
+
+    def knows(self, message_id: str) -> bool:
+        """Whether it remembers a message."""
+        return any(known == message_id for _, known in self.confirmed)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,16 +111,15 @@ def decide(verdict: str, event: event_mod.Event, alarm: AlarmState,
     """
     if not alarm.has_clear:
         return _without_clear(event, alarm)
-    if resource is not None and any(
-            known == event.message_id for _, known in resource.confirmed):
+    if resource is not None and resource.knows(event.message_id):
         return Transition(Reason.UNCHANGED, alarm, resource)
     target = ALARM if verdict == match.RAISE else OK
     present = resource.state if resource else OK
     if present == target:
         return _confirm(event, alarm, resource, target)
-    if resource is not None and _older(event, resource):
+    if resource is not None and is_older(event, resource):
         return _stale(event, alarm, resource, verdict)
-    return _change(event, alarm, resource, target)
+    return change(event, alarm, resource, target)
 
 
 def expected(verdict: str, event: event_mod.Event,
@@ -114,8 +128,11 @@ def expected(verdict: str, event: event_mod.Event,
 
     It depends on what does not change until then.
     """
-    if verdict == match.CLEAR:
+    if verdict in (match.CLEAR, match.RESTART):
         return [(OK, event.message_id)]
+    if alarm.timeout:
+        return ([(ALARM, event.message_id)] if verdict == match.TIMEOUT
+                else [])
     if alarm.has_clear:
         return [(ALARM, event.message_id),
                 (OK, _of_late_clear(event.message_id))]
@@ -141,7 +158,8 @@ def _without_clear(event: event_mod.Event, alarm: AlarmState) -> Transition:
     return Transition(Reason.UNCHANGED, alarm, None)
 
 
-def _older(event: event_mod.Event, resource: ResourceState) -> bool:
+def is_older(event: event_mod.Event, resource: ResourceState) -> bool:
+    """Whether an event is from before the last one that was applied."""
     allowed = 0 if event.publisher_id == resource.publisher_id else SKEW
     return event.generated_us < resource.event_time - allowed
 
@@ -158,16 +176,16 @@ def _stale(event: event_mod.Event, alarm: AlarmState,
     return Transition(
         Reason.LATE, dataclasses.replace(alarm, state=after),
         dataclasses.replace(resource, unpaired=False), tuple(steps),
-        forgotten=_changes_nothing(steps))
+        forgotten=changes_nothing(steps))
 
 
-def _changes_nothing(steps: Iterable[Step]) -> bool:
+def changes_nothing(steps: Iterable[Step]) -> bool:
     """Whether the history will have none of the steps."""
     return not any(step.previous != step.current for step in steps)
 
 
-def _change(event: event_mod.Event, alarm: AlarmState,
-            resource: ResourceState | None, target: str) -> Transition:
+def change(event: event_mod.Event, alarm: AlarmState,
+           resource: ResourceState | None, target: str) -> Transition:
     """The resource goes into alarm or leaves it."""
     active = alarm.active_count + (1 if target == ALARM else -1)
     state = ALARM if active > 0 else OK
@@ -179,15 +197,15 @@ def _change(event: event_mod.Event, alarm: AlarmState,
     return Transition(
         Reason.RAISED if target == ALARM else Reason.CLEARED,
         dataclasses.replace(alarm, state=state, active_count=max(active, 0)),
-        _applied(event, resource, target, unpaired=False), steps,
-        forgotten=_changes_nothing(steps))
+        applied_to(event, resource, target, unpaired=False), steps,
+        forgotten=changes_nothing(steps))
 
 
 def _confirm(event: event_mod.Event, alarm: AlarmState,
              resource: ResourceState | None, target: str) -> Transition:
     """The resource is where the event puts it; its time advances."""
     unpaired = target == OK and (resource is None or resource.unpaired)
-    applied = _applied(event, resource, target, unpaired=unpaired)
+    applied = applied_to(event, resource, target, unpaired=unpaired)
     if target == OK and alarm.state != OK and not alarm.active_count:
         return Transition(
             Reason.CLEARED, dataclasses.replace(alarm, state=OK), applied,
@@ -205,8 +223,9 @@ def _confirm(event: event_mod.Event, alarm: AlarmState,
     return Transition(Reason.UNCHANGED, alarm, applied, forgotten=full)
 
 
-def _applied(event: event_mod.Event, resource: ResourceState | None,
-             state: str, *, unpaired: bool) -> ResourceState:
+def applied_to(event: event_mod.Event, resource: ResourceState | None,
+               state: str, *, unpaired: bool) -> ResourceState:
+    """Return the state after an event: its time only advances."""
     if resource is None:
         return ResourceState(
             state, event.generated_us, event.publisher_id, unpaired)

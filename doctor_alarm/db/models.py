@@ -103,9 +103,11 @@ refinement = sa.Table(
     sa.Column('names', _text(), nullable=False),
     **_TABLE)
 
-#: State of each resource of an alarm with ``clear``. ``resource_key``: hash of
+#: State of each resource of an alarm with ``clear`` or a time-out; where that
+#: is of any resource, of one without a name. ``resource_key``: hash of
 #: ``resource_id``. ``unpaired``: the last clear had no raise before it.
 #: ``confirmed``: messages that changed nothing but came again could, JSON.
+#: ``due``: when the wait for an event ends, empty while nothing is waited for.
 active_alarm = sa.Table(
     'active_alarm', metadata,
     sa.Column('alarm_id', _id(), primary_key=True),
@@ -118,7 +120,9 @@ active_alarm = sa.Table(
     sa.Column('publisher_id', _name(255), nullable=False),
     sa.Column('unpaired', sa.Boolean(), nullable=False),
     sa.Column('confirmed', _text(), nullable=True),
+    sa.Column('due', sa.BigInteger(), nullable=True),
     sa.Column('updated_at', sa.BigInteger(), nullable=False),
+    sa.Index(None, 'due'),
     sa.Index(None, 'updated_at'),
     **_TABLE)
 

@@ -15,6 +15,7 @@ import logging
 import threading
 from typing import Any
 from typing import Protocol
+from typing import TypeVar
 
 from oslo_config import cfg
 from oslo_db import exception as db_exc
@@ -24,6 +25,7 @@ from doctor_alarm.evaluator import subject
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import metrics
+from doctor_alarm.objects import wait
 from doctor_alarm import redact
 
 LOG = logging.getLogger(__name__)
@@ -31,6 +33,18 @@ LOG = logging.getLogger(__name__)
 RETRY_FIRST = 0.05
 #: Failures in a row after which what is to be stored may be at fault.
 SUSPICIOUS = 10
+#: Seconds until a wait is tried again that broke the transaction.
+POSTPONED = 60
+
+
+class _Named(Protocol):
+    @property
+    def message_id(self) -> str:
+        """How it is named in the log."""
+
+
+_R = TypeVar('_R')
+_T = TypeVar('_T', bound=_Named)
 
 
 class DeadLetters(Protocol):
@@ -61,6 +75,19 @@ class Engine(Protocol):
 
     def process(self, events: list[event_mod.Event]) -> None:
         """Do so, or raise; safe to repeat."""
+
+
+class Waits(Protocol):
+    """Waits for events that may not come; all of it is safe to repeat."""
+
+    def ended(self, until: int) -> list[wait.Wait]:
+        """Return some that ended until a time of the database."""
+
+    def end(self, waits: list[wait.Wait]) -> None:
+        """Make the effects of their end durable, or raise."""
+
+    def postpone(self, waits: list[wait.Wait], seconds: float) -> None:
+        """Let them end later, or raise."""
 
 
 def make(conf: cfg.ConfigOpts, engine: Engine, dead_letters: DeadLetters, *,
@@ -134,22 +161,50 @@ class Committer:
                 'max_event_age' % len(some), [e.to_wire() for e in some])
         return [event for event in events if event.generated >= limit]
 
+    def end(self, waits: Waits, until: int) -> bool:
+        """End waits for events, a transaction of them; whether more have.
+
+        One that can not be ended is tried again later: it must not hurt the
+        others, and it is not lost.
+
+        :param until: time of the database
+        :raises Abandoned: the service ends before
+        """
+        some = self._retrying('commit', lambda: waits.ended(until), [])
+        self._divided('commit', waits.end, some, lambda over, exc:
+                      self._postpone(waits, over, exc))
+        return len(some) >= wait.MANY
+
+    def _postpone(self, waits: Waits, over: wait.Wait,
+                  exc: Exception) -> None:
+        LOG.warning('The wait of alarm %s can not be ended, next attempt in '
+                    '%d s: %s', over.alarm_id, POSTPONED, redact.text(
+                        '%s: %s' % (type(exc).__name__, exc)))
+        self._retrying('commit', lambda: waits.postpone([over], POSTPONED),
+                       [])
+
     def _apply(self, events: list[event_mod.Event]) -> None:
-        if not events:
+        self._divided('commit', self._process, events, self._put_aside_event)
+
+    def _divided(self, effect: str, work: Callable[[list[_T]], None],
+                 some: list[_T], put_aside: Callable[[_T, Exception], None],
+                 ) -> None:
+        """Do the work with all of them; put aside whose fault an error is."""
+        if not some:
             return
         try:
             return self._retrying(
-                'commit', lambda: self._process(events),
-                [event.message_id for event in events])
+                effect, lambda: work(some),
+                [one.message_id for one in some])
         except Abandoned:
             raise
         except Exception as exc:
-            if len(events) == 1:
-                return self._put_aside_event(events[0], exc)
+            if len(some) == 1:
+                return put_aside(some[0], exc)
         # One of them is the culprit; halving finds it.
-        middle = len(events) // 2
-        self._apply(events[:middle])
-        self._apply(events[middle:])
+        middle = len(some) // 2
+        self._divided(effect, work, some[:middle], put_aside)
+        self._divided(effect, work, some[middle:], put_aside)
 
     def _put_aside_event(self, event: event_mod.Event,
                          exc: Exception) -> None:
@@ -180,8 +235,8 @@ class Committer:
 
         self._retrying('dead letter', put, [message_id])
 
-    def _retrying(self, effect: str, work: Callable[[], None],
-                  message_ids: Sequence[str]) -> None:
+    def _retrying(self, effect: str, work: Callable[[], _R],
+                  message_ids: Sequence[str]) -> _R:
         pause, failures = RETRY_FIRST, 0
         while True:
             try:

@@ -51,6 +51,7 @@ class DirectPublisher:
 
     def _started(self) -> stage.Stage:
         # Made by the first event: by then the agent has forked its workers.
+        # Waits for events are looked after from then on, too.
         with self._lock:
             if self._stage is None:
                 self._stage = stage.Stage(
@@ -58,4 +59,5 @@ class DirectPublisher:
                         messaging.get_own_transport(self._conf)),
                     stopping=self._stopping, source='direct')
                 self._stage.start()
+                self._stage.watch()
             return self._stage

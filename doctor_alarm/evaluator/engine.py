@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 import itertools
 import time
 from typing import Any
@@ -16,6 +17,7 @@ from doctor_alarm.evaluator import transaction
 from doctor_alarm import event as event_mod
 from doctor_alarm import metrics
 from doctor_alarm.objects import announcement
+from doctor_alarm.objects import wait
 
 #: Matches in one transaction at most.
 TRANSITIONS = 500
@@ -50,12 +52,37 @@ class Engine:
             while some := list(itertools.islice(matches, TRANSITIONS)):
                 self._commit(conn, some)
 
+    def ended(self, until: int) -> list[wait.Wait]:
+        """Return waits for events that ended until a time of the database.
+
+        As many as a transaction takes; none that has not ended by now.
+        """
+        now = self._db.now()
+        with self._db.reader() as conn:
+            return wait.ended(conn, min(until, now))
+
+    def end(self, waits: Collection[wait.Wait]) -> None:
+        """Raise the alarms of ended waits; all effects are durable then.
+
+        Each is raised once, whoever tries it, and how often.
+        """
+        with self._db.reader() as conn:
+            self._commit(conn, (), waits)
+
+    def postpone(self, waits: Collection[wait.Wait], seconds: float) -> None:
+        """Try waits that can not be ended again later."""
+        with self._db.writer() as conn:
+            wait.move(conn, self._db.dialect, waits,
+                      self._db.now() + int(seconds * 1e6))
+
     def _commit(self, conn: sa.Connection,
-                matches: list[matching.Match]) -> None:
-        alarm_ids = {hit.alarm_id for hit in matches}
+                matches: Collection[matching.Match],
+                ended: Collection[wait.Wait] = ()) -> None:
+        alarm_ids = ({hit.alarm_id for hit in matches}
+                     | {over.alarm_id for over in ended})
         with subject.alarms(alarm_ids), self._db.transaction(conn):
             work = transaction.Work(self._db, conn, self._lease)
-            work.load(matches)
+            work.load(matches, ended)
             work.decide()
             wakeup = work.store()
         for reason, count in work.reasons.items():

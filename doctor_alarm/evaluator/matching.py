@@ -56,10 +56,24 @@ def verdict(alarm: candidate.Candidate | candidate.Locked,
             return None
         return found
     except exception.InvalidRule as exc:
-        LOG.debug('Event %s, alarm %s: broken rule: %s',
-                  event.message_id, alarm.id, exc)
-        metrics.BROKEN_RULES.inc()
+        _broken(alarm, event, exc)
         return None
+
+
+def in_time(alarm: candidate.Locked, event: event_mod.Event) -> bool:
+    """Whether an alarm may be raised at the time of an event."""
+    try:
+        return candidate.in_time(alarm.constraints, event.generated)
+    except exception.InvalidRule as exc:
+        _broken(alarm, event, exc)
+        return False
+
+
+def _broken(alarm: candidate.Candidate | candidate.Locked,
+            event: event_mod.Event, exc: exception.InvalidRule) -> None:
+    LOG.debug('Event %s, alarm %s: broken rule: %s',
+              event.message_id, alarm.id, exc)
+    metrics.BROKEN_RULES.inc()
 
 
 def current(hit: Match, alarm: candidate.Locked | None) -> Match | None:

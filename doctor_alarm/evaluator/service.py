@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import functools
 import logging
+import threading
 from typing import Any
 
 from oslo_config import cfg
@@ -27,6 +28,12 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds that a SIGTERM waits for the batch in work.
 DRAIN = 20.0
+#: Type of the message behind the events that arrived before waits ended.
+ENDED = 'doctor_alarm.ended'
+#: Microseconds after which somebody was away who should have noticed.
+LATE = 1_000_000
+#: Seconds for which others may then work on events that arrived before.
+HOLD = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,6 +42,24 @@ class _Taken:
 
     incoming: Any
     ours: bool
+    held: bool = False
+
+    @property
+    def until(self) -> int | None:
+        """The time until which waits have ended, if it says that."""
+        message = self.incoming.message
+        if not self.ours or message.get('event_type') != ENDED:
+            return None
+        try:
+            return int(message['payload']['until'])
+        except (KeyError, TypeError, ValueError):
+            return 0
+
+    @property
+    def is_early(self) -> bool:
+        """Whether others may still work on events that arrived before."""
+        return not self.held and bool(
+            self.until and self.incoming.message['payload'].get('late'))
 
 
 class EvaluatorService(service.Service):
@@ -46,6 +71,7 @@ class EvaluatorService(service.Service):
         self._servers: list[messaging.BatchServer] = []
         self._batches: messaging.Batcher | None = None
         self._stage: stage.Stage | None = None
+        self._publisher: messaging.Publisher | None = None
         self._told = False
 
     def check(self) -> None:
@@ -63,11 +89,11 @@ class EvaluatorService(service.Service):
             messaging.get_own_transport(conf))
         self._stage = stage.Stage(
             conf, letters, stopping=self.stopping,
-            source=_queue(conf, ours=True), busy=self._is_busy)
+            source=_queue(conf, ours=True), busy=self._is_busy,
+            pass_on=self._pass_on)
         self._stage.start()
         batches = messaging.Batcher(
-            'committer', functools.partial(
-                self._commit, self._stage.committer),
+            'committer', functools.partial(self._take, self._stage),
             limit=conf.evaluator.batch_size)
         self._batches = batches
         batches.start()
@@ -75,6 +101,7 @@ class EvaluatorService(service.Service):
         self._servers = self._listeners(batches.submit)
         for server in self._servers:
             server.start()
+        self._stage.watch()
         metrics.serve(conf)
         LOG.info('The evaluator listens')
 
@@ -109,6 +136,56 @@ class EvaluatorService(service.Service):
                 lambda incoming: submit(_Taken(incoming, ours=False)),
                 pool=options.pool, priorities=['sample']))
         return servers
+
+    def _pass_on(self, first: int, until: int) -> None:
+        """Queue the end of waits behind the events that arrived before.
+
+        :raises PublishFailed: the broker is away, hence events may be
+        """
+        if self._publisher is None:
+            self._publisher = messaging.Publisher(
+                messaging.get_own_transport(self._conf),
+                self._conf.evaluator.event_topic, stage.PUBLISHER_ID)
+        self._publisher.publish(
+            ENDED, {'until': until, 'late': until - first > LATE})
+
+    def _take(self, at_work: stage.Stage, batch: list[_Taken]) -> None:
+        self._commit(at_work.committer, [
+            taken for taken in batch if taken.until is None])
+        over = []
+        for taken in batch:
+            if taken.is_early:
+                self._hold(taken)
+            elif taken.until is not None:
+                over.append(taken)
+        if over:
+            self._end_waits(at_work, over)
+
+    def _hold(self, taken: _Taken) -> None:
+        """Come back to it when evaluators that just started are at work."""
+        if self._batches is not None:
+            timer = threading.Timer(HOLD, self._batches.submit, [
+                dataclasses.replace(taken, held=True)])
+            timer.daemon = True
+            timer.start()
+
+    def _end_waits(self, at_work: stage.Stage, over: list[_Taken]) -> None:
+        """End waits; between two transactions of them events have a turn."""
+        last = max(over, key=lambda taken: taken.until or 0)
+        more = False
+        try:
+            more = at_work.end_waits(last.until or 0)
+        except committer_mod.Abandoned:
+            return
+        except Exception as exc:
+            # They are still there: somebody will notice again.
+            LOG.warning('Waits for events could not be ended: %s', redact.text(
+                '%s: %s' % (type(exc).__name__, exc)))
+        for taken in over:
+            if not (more and taken is last):
+                taken.incoming.acknowledge()
+        if more and self._batches is not None:
+            self._batches.submit(last)
 
     def _commit(self, committer: committer_mod.Committer,
                 batch: list[_Taken]) -> None:

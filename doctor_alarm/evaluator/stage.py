@@ -14,6 +14,7 @@ from doctor_alarm.db import api as db_api
 from doctor_alarm.db import schema
 from doctor_alarm.evaluator import committer as committer_mod
 from doctor_alarm.evaluator import engine
+from doctor_alarm.evaluator import timers
 from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm.objects import announcement
@@ -29,6 +30,8 @@ SILENCE = 1.0
 #: Wake-ups that wait to be sent and enclose what they are about; more of them
 #: would fill the memory while the broker hangs.
 ENCLOSING = 20
+#: Seconds that a stop waits for one who looks at the clock.
+TIMERS_LIMIT = 2.0
 
 
 class Stage:
@@ -42,7 +45,13 @@ class Stage:
     def __init__(self, conf: cfg.ConfigOpts,
                  letters: committer_mod.DeadLetters, *,
                  stopping: threading.Event, source: str,
-                 busy: Callable[[], bool] = lambda: True) -> None:
+                 busy: Callable[[], bool] = lambda: True,
+                 pass_on: Callable[[int, int], None] | None = None) -> None:
+        """Connect to nothing yet.
+
+        :param busy: whether the committer has more to do
+        :param pass_on: see ``timers.Timers``; ``None``: waits end at once
+        """
         self._busy = busy
         self._db = db_api.Database(conf)
         schema.check(self._db)
@@ -50,12 +59,14 @@ class Stage:
             messaging.get_hint_transport(conf), conf.notifier.wakeup_topic,
             ttl=conf.evaluator.wakeup_lease), self._db)
         self._hints = messaging.Batcher('hints', self._sender.send, limit=10)
+        self._engine = engine.Engine(
+            self._db, self._wake, conf.evaluator.wakeup_lease,
+            announcement.teller(conf, PUBLISHER_ID))
         self.committer = committer_mod.make(
-            conf, engine.Engine(
-                self._db, self._wake, conf.evaluator.wakeup_lease,
-                announcement.teller(conf, PUBLISHER_ID)),
-            letters, stopping=stopping, source=source,
+            conf, self._engine, letters, stopping=stopping, source=source,
             database_answers=self._db.answers)
+        self._timers = timers.Timers(
+            self._db, pass_on or self._end_waits)
 
     def start(self) -> None:
         """Start to send wake-ups."""
@@ -69,8 +80,24 @@ class Stage:
             self._hints.submit(
                 hint if waiting < ENCLOSING else wakeup.plain(hint))
 
+    def watch(self) -> None:
+        """Notice from now on that a wait for an event has ended."""
+        self._timers.start()
+
+    def end_waits(self, until: int) -> bool:
+        """End a transaction of waits; return whether more have ended.
+
+        :raises Abandoned: the service ends before
+        """
+        return self.committer.end(self._engine, until)
+
+    def _end_waits(self, _first: int, until: int) -> None:
+        while self.end_waits(until):
+            pass
+
     def stop(self, timeout: float) -> None:
         """Send the last wake-ups, disconnect from the database."""
+        self._timers.stop(TIMERS_LIMIT)
         self._hints.stop(timeout)
         self._db.dispose()
 

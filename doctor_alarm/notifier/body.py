@@ -7,6 +7,7 @@ import json
 
 from doctor_alarm import event as event_mod
 from doctor_alarm.notifier import base
+from doctor_alarm import timeout
 
 #: Of a text, many times faster than json.dumps() of a dictionary of texts.
 _quoted = json.JSONEncoder().encode
@@ -17,7 +18,7 @@ _FORM = (
     '{"alarm_id": %s, "alarm_name": %s, "severity": %s, "previous": %s,'
     ' "current": %s, "reason": %s, "notification_id": %s, "sequence": %d,'
     ' "project_id": %s, "resource_id": %s, "event_time": "%s",'
-    ' "fired_at": "%s", %s"reason_data": {"type": "event", "event": %s}}')
+    ' "fired_at": "%s", %s"reason_data": {"type": "%s", "event": %s}}')
 
 
 def build(delivery: base.Delivery, fired_at: int) -> bytes:
@@ -33,6 +34,7 @@ def build(delivery: base.Delivery, fired_at: int) -> bytes:
         _quoted(delivery.project_id), _quoted(delivery.resource_id),
         _event_time(delivery.notified_at), _iso(fired_at),
         '"replayed": true, ' if delivery.replayed else '',
+        'timeout' if timeout.is_reason(delivery.reason) else 'event',
         delivery.event_json)).encode()
 
 

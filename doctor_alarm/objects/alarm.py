@@ -24,6 +24,7 @@ from doctor_alarm.db import api as db_api
 from doctor_alarm.db import models
 from doctor_alarm import exception
 from doctor_alarm import match
+from doctor_alarm.objects import active_alarm
 from doctor_alarm.objects import alarm_key
 from doctor_alarm.objects import announcement
 from doctor_alarm.objects import change
@@ -88,6 +89,7 @@ class Rows:
     alarms: list[dict[str, Any]]
     keys: list[tuple[str, match.Key]]
     changes: list[dict[str, Any]]
+    waiting: list[dict[str, Any]]
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Alarm))
@@ -233,9 +235,11 @@ def _update(db: db_api.Database, alarm_id: str,
             state_timestamp=now if state_set else old.state_timestamp,
             evaluate_timestamp=old.evaluate_timestamp,
             active_count=old.active_count)
-        if state_set or keys_moved or new.type != old.type:
+        afresh = state_set or keys_moved or new.type != old.type
+        if afresh:
             _start_afresh(conn, old.id)
             new = dataclasses.replace(new, active_count=0)
+        _wait(conn, new, afresh or new.enabled != old.enabled, now)
         if keys_moved:
             alarm_key.delete(conn, new.id)
             alarm_key.insert(conn, _keys([new]))
@@ -279,7 +283,8 @@ def rows_of(alarms: Sequence[Alarm], actor: change.Actor,
         changes=[change.row(
             alarm_id=alarm.id, on_behalf_of=alarm.project_id,
             type=change.Type.CREATION, detail=_detail(alarm),
-            timestamp=now, actor=actor) for alarm in alarms])
+            timestamp=now, actor=actor) for alarm in alarms],
+        waiting=[_waiting(alarm, now) for alarm in alarms if _waits(alarm)])
 
 
 def insert(conn: sa.Connection, rows: Rows) -> None:
@@ -287,6 +292,8 @@ def insert(conn: sa.Connection, rows: Rows) -> None:
     conn.execute(sa.insert(models.alarm), rows.alarms)
     alarm_key.insert(conn, rows.keys)
     change.insert(conn, rows.changes)
+    if rows.waiting:
+        conn.execute(sa.insert(models.active_alarm), rows.waiting)
 
 
 def _to_row(alarm: Alarm) -> dict[str, Any]:
@@ -299,6 +306,26 @@ def _to_row(alarm: Alarm) -> dict[str, Any]:
 def _keys(alarms: Iterable[Alarm]) -> list[tuple[str, match.Key]]:
     return [(alarm.id, key) for alarm in alarms
             for key in match.keys_of_alarm(alarm.project_id, alarm.rule)]
+
+
+def _waits(alarm: Alarm) -> bool:
+    """Whether the alarm waits for an event without one that begins it."""
+    return bool(alarm.enabled and alarm.rule.get('timeout')
+                and not alarm.rule.get('after'))
+
+
+def _waiting(alarm: Alarm, now: int) -> dict[str, Any]:
+    return active_alarm.waiting(
+        alarm.id, alarm.project_id, now + alarm.rule['timeout'] * 1_000_000,
+        now)
+
+
+def _wait(conn: sa.Connection, alarm: Alarm, anew: bool, now: int) -> None:
+    """Let a changed alarm wait from now on, or for nothing."""
+    if anew and _waits(alarm):
+        active_alarm.wait(conn, _waiting(alarm, now))
+    elif anew and not alarm.enabled:
+        active_alarm.wait_no_more(conn, alarm.id)
 
 
 def _start_afresh(conn: sa.Connection, alarm_id: str) -> None:

@@ -59,6 +59,7 @@ def _insert(conn: sa.Connection, rows: alarm_obj.Rows) -> None:
     out = batch.Batch(conn)
     out.insert(models.alarm, rows.alarms, same={})
     out.insert(models.change, rows.changes, same={})
+    out.insert(models.active_alarm, rows.waiting, same={})
     alarm_key.insert(conn, rows.keys)
     out.run()
 

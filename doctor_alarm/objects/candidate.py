@@ -48,6 +48,7 @@ class Candidate:
 class Locked:
     """An alarm that this transaction has to itself; ``state`` moves on.
 
+    ``pin``: the resource that its rule is about, if it is about one.
     ``led_to``: how often which state was recorded.
     """
 
@@ -61,6 +62,7 @@ class Locked:
     delivery: str
     actions: Mapping[str, list[str]]
     state: transition.AlarmState
+    pin: str = ''
     reason: str = ''
     changed: bool = False
     led_to: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -69,6 +71,10 @@ class Locked:
         """Note that an event led to a state."""
         self.led_to[state] = self.led_to.get(state, 0) + 1
         self.changed = True
+
+    def resource_of(self, event: event_mod.Event) -> str:
+        """Return the resource whose state an event may change."""
+        return '' if self.state.whole else event.resource_id
 
 
 def of_events(conn: sa.Connection, events: Sequence[event_mod.Event],
@@ -204,6 +210,7 @@ def _locked(row: Any) -> Locked:
     (alarm_id, name, severity, project_id, version, rule_text, constraints,
      delivery, ok, alarm, unknown, state, active_count, repeat_actions,
      *_) = row
+    rule = _rule(rule_text)
     return Locked(
         id=alarm_id, name=name, severity=severity, project_id=project_id,
         version=version, rule_text=rule_text, constraints=constraints,
@@ -212,7 +219,10 @@ def _locked(row: Any) -> Locked:
             transition.UNKNOWN: _loads(unknown)},
         state=transition.AlarmState(
             state=state, active_count=active_count,
-            has_clear=_has_clear(rule_text), repeat_actions=repeat_actions))
+            has_clear=rule.clears is not None,
+            repeat_actions=repeat_actions, timeout=rule.timeout * 1_000_000,
+            whole=rule.timeout > 0 and rule.starts is None),
+        pin=rule.clears and rule.clears.pin or '')
 
 
 def _loads(actions: str) -> list[str]:
@@ -220,11 +230,14 @@ def _loads(actions: str) -> list[str]:
     return found
 
 
-def _has_clear(rule_text: str) -> bool:
+def _rule(rule_text: str) -> match.Rule:
     try:
-        return compiled(rule_text).rule.clears is not None
+        return compiled(rule_text).rule
     except exception.InvalidRule:
-        return False
+        return _BROKEN
+
+
+_BROKEN = match.Rule(None, None)
 
 
 class Compiled:
@@ -243,12 +256,20 @@ class Compiled:
         except ValueError:
             raise exception.InvalidRule(reason='it is not JSON') from None
 
+    @property
+    def event_type(self) -> str:
+        """The type that the rule itself asks for."""
+        found: str = json.loads(self._text).get('event_type') or '*'
+        return found
+
     def query(self, verdict: str) -> str:
         """Return the conditions behind a verdict as JSON, for a reader."""
         if verdict not in self._queries:
             rule = json.loads(self._text)
             if verdict == match.CLEAR:
-                rule = rule['clear']
+                rule = rule.get('clear', rule)
+            elif verdict == match.START:
+                rule = rule['after']
             self._queries[verdict] = json.dumps(rule.get('query') or [])
         return self._queries[verdict]
 

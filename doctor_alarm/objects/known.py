@@ -50,7 +50,7 @@ def read(conn: sa.Connection, dialect: str, *,
         'notifications': rows.values((i,) for i in notifications),
         'resources': rows.values(by_key),
         'lanes': rows.values((i,) for i in sorted(lanes))})
-    for kind, one, two, three, four, a, b, c in found:
+    for kind, one, two, three, four, a, b, c, d in found:
         if kind == _CHANGE:
             known.changes.add((one, two))
         elif kind == _NOTIFICATION:
@@ -58,7 +58,7 @@ def read(conn: sa.Connection, dialect: str, *,
         elif kind == _RESOURCE:
             known.resources[by_key[one, a]] = transition.ResourceState(
                 two, b, three, bool(c),
-                active_alarm.confirmed_in(four))
+                active_alarm.confirmed_in(four), d)
         else:
             lane = lanes[one]
             lane.token, lane.head, lane.tail, lane.due = two, a, b, c
@@ -79,7 +79,7 @@ def _row(kind: int, *values: Any) -> list[Any]:
     return [
         sa.literal_column(str(kind)).label('kind'),
         *texts, *[sa.cast(sa.null(), sa.String(255))] * (4 - len(texts)),
-        *numbers, *[sa.cast(sa.null(), sa.BigInteger)] * (3 - len(numbers))]
+        *numbers, *[sa.cast(sa.null(), sa.BigInteger)] * (4 - len(numbers))]
 
 
 def _changes(dialect: str) -> sa.Select[Any]:
@@ -107,7 +107,7 @@ def _resources(dialect: str) -> sa.Select[Any]:
     return sa.select(*_row(
         _RESOURCE, active.c.alarm_id, active.c.state, active.c.publisher_id,
         active.c.confirmed, active.c.resource_key, active.c.event_time,
-        sa.cast(active.c.unpaired, sa.Integer),
+        sa.cast(active.c.unpaired, sa.Integer), active.c.due,
     )).select_from(wanted.join(active, sa.and_(
         active.c.alarm_id == wanted.c.alarm_id,
         active.c.resource_key == wanted.c.resource_key)))

@@ -92,14 +92,14 @@ def _posted(conn: sa.Connection, before: int) -> int:
 
 
 def _cleared(conn: sa.Connection, before: int) -> int:
-    """Delete states of resources that are ok.
+    """Delete states of resources that are ok, and not waited for.
 
     Their alarms are locked first, as the evaluator does: between its look at
     such a row and its update of it, the row must not go.
     """
     active, alarm = models.active_alarm, models.alarm
     old = sa.and_(active.c.updated_at < before,
-                  active.c.state == transition.OK)
+                  active.c.state == transition.OK, active.c.due.is_(None))
     ids = sorted(set(conn.execute(
         sa.select(active.c.alarm_id).where(old).limit(CHUNK)).scalars()))
     if not ids:

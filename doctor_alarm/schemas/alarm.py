@@ -4,6 +4,7 @@
 ``null`` stands for an omitted field where Aodh takes it so; what the service
 sets itself may be sent back and is ignored.
 """
+from doctor_alarm import match
 from doctor_alarm.schemas import sentence
 
 STATES = ('ok', 'alarm', 'insufficient data')
@@ -67,6 +68,10 @@ _EVENT_RULE = {
         **_PATTERN,
         'scope': {'enum': [*SCOPES, None]},
         'clear': {'type': ['object', 'null'], 'properties': _PATTERN,
+                  'additionalProperties': False},
+        'timeout': {'type': ['integer', 'null'], 'minimum': 1,
+                    'maximum': match.MAX_TIMEOUT},
+        'after': {'type': ['object', 'null'], 'properties': _PATTERN,
                   'additionalProperties': False},
     },
     'additionalProperties': False,

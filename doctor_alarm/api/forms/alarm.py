@@ -161,19 +161,38 @@ def _rule(doc: Mapping[str, Any]) -> dict[str, Any]:
             raise exception.Invalid(
                 '%s and %s_rule cannot be set at the same time'
                 % (own, other))
-    found = _pattern(rule, own)
-    clear = rule.get('clear')
-    if clear is not None:
-        if not (clear.get('event_type') or clear.get('query')):
-            raise exception.Invalid(sentence.invalid(
-                own + '.clear', clear,
-                'Value must have event_type or query, or be omitted.'))
-        found['clear'] = _pattern(clear, own + '.clear')
+    found = {**_pattern(rule, own), **_beside(rule, own)}
     if rule.get('scope') == match.CLOUD:
         found['scope'] = match.CLOUD
     if doc.get('resource_id'):
         found['resource_id'] = doc['resource_id']
     match.compile_rule(found)
+    return found
+
+
+def _beside(rule: Mapping[str, Any], own: str) -> dict[str, Any]:
+    """Return the other patterns of a rule, and what it says of time.
+
+    :raises Invalid: they have no meaning together
+    """
+    found: dict[str, Any] = {}
+    for name in ('clear', 'after'):
+        beside = rule.get(name)
+        if beside is not None:
+            if not (beside.get('event_type') or beside.get('query')):
+                raise exception.Invalid(sentence.invalid(
+                    '%s.%s' % (own, name), beside,
+                    'Value must have event_type or query, or be omitted.'))
+            found[name] = _pattern(beside, '%s.%s' % (own, name))
+    if rule.get('timeout') is not None:
+        found['timeout'] = int(rule['timeout'])
+    if 'clear' in found and 'timeout' in found:
+        raise exception.Invalid(
+            '%s.clear and %s.timeout cannot be set at the same time: the '
+            'expected event clears.' % (own, own))
+    if 'after' in found and 'timeout' not in found:
+        raise exception.Invalid(
+            '%s.after needs %s.timeout beside it.' % (own, own))
     return found
 
 
@@ -212,6 +231,9 @@ def _text(value: str | int | float | bool) -> str:
 
 
 def _description(rule: Mapping[str, Any]) -> str:
+    if 'timeout' in rule:
+        return 'Alarm when no %s event occurred for %d seconds.' % (
+            rule['event_type'], rule['timeout'])
     return 'Alarm when %s event occurred.' % rule['event_type']
 
 

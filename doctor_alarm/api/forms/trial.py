@@ -54,11 +54,12 @@ def run(alarm: alarm_obj.Alarm, event_doc: Mapping[str, Any],
     in_time = constraint.permits(alarm.time_constraints, event.generated)
     return {
         'verdict': verdict if own and (
-            in_time or verdict == match.CLEAR) else None,
+            in_time or verdict != match.RAISE) else None,
         'event_of_the_project': own,
         'in_time': in_time,
-        'raise': _explain(rule.raises, event),
+        'raise': _explain(rule.raises, event) if rule.raises else None,
         'clear': _explain(rule.clears, event) if rule.clears else None,
+        'start': _explain(rule.starts, event) if rule.starts else None,
     }
 
 

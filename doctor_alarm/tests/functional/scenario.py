@@ -4,6 +4,7 @@
 from doctor_alarm.tests import base
 from doctor_alarm.tests.functional import deployment
 from doctor_alarm.tests import receiver
+from doctor_alarm.tests.services import mariadb
 
 #: Seconds that a story waits for what must happen; figures of how quick it
 #: is come from benchmarks.
@@ -38,12 +39,13 @@ class Story(base.TestCase):
     parts = ('agent', 'evaluator', 'notifier', 'api')
     extra = ''
     query = ''
+    database = mariadb.Database
 
     def setUp(self):
         super().setUp()
         self.receiver = self.useFixture(receiver.Receiver())
         self.cloud = self.useFixture(deployment.Deployment(
-            self.parts, self.extra))
+            self.parts, self.extra, database=self.database))
         self.nova = self.cloud.notifier(query=self.query)
 
     def given_alarm(self, vm=None, **alarm):

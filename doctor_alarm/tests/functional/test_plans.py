@@ -20,6 +20,7 @@ from doctor_alarm.objects import alarm_bulk
 from doctor_alarm.objects import delivery_list
 from doctor_alarm.objects import outbox
 from doctor_alarm.objects import replay
+from doctor_alarm.objects import wait
 from doctor_alarm.tests import base
 from doctor_alarm.tests.functional import scenario
 from doctor_alarm.tests import receiver
@@ -65,7 +66,8 @@ class Plans:
                         (models.active_alarm, {
                             'resource_id': 'r', 'project_id': 'p',
                             'state': 'ok', 'event_time': now, 'unpaired': 0,
-                            'publisher_id': 'p', 'updated_at': now}),
+                            'publisher_id': 'p', 'updated_at': now,
+                            'due': now + 10 ** 12}),
                         (models.change, {
                             'project_id': 'p', 'on_behalf_of': 'p',
                             'user_id': '', 'type': 'x', 'detail': '{}',
@@ -138,6 +140,7 @@ class Plans:
             evaluator.process([self.an_event(vm, state, n)
                                for vm in self.servers[:5]])
         self.wait_until(lambda: len(self.receiver.ids()) == 20)
+        self.wait_in_vain(evaluator)
         self.send_again(self.alarm_of(0))
         self.receiver.stop()
         evaluator.process([self.an_event(self.servers[7], 'error', 0)])
@@ -163,6 +166,22 @@ class Plans:
                 complaints += ['%s\n%s' % (scan, statement) for scan in found]
             conn.rollback()
         self.assertEqual([], complaints, '\n\n'.join(complaints))
+
+    def wait_in_vain(self, evaluator):
+        """Notice the ends of waits, and one that has no alarm."""
+        for number, vm in enumerate(self.servers[:5]):
+            alarm.update(
+                self.db, self.alarm_of(number), lambda old, vm=vm:
+                dataclasses.replace(old, rule={
+                    **scenario.rule(vm), 'clear': None, 'timeout': 1}))
+        later = self.db.now() + 2_000_000
+        with self.db.reader() as conn:
+            self.assertIsNotNone(wait.first_due(conn, 0))
+            self.wait_until(lambda: self.db.now() > later)
+        found = evaluator.ended(later)
+        self.assertEqual(5, len(found))
+        evaluator.end([*found, dataclasses.replace(
+            found[0], alarm_id=str(uuid.uuid4()))])
 
     def send_again(self, alarm_id):
         """Replay what was told first; the lane goes back for it."""

@@ -15,7 +15,7 @@ LAYERS = (
     # values, the pure heart, options: no I/O of our own
     {'action', 'conf', 'constraint', 'document', 'event', 'exception', 'fault',
      'match', 'metrics', 'policies', 'redact', 'schemas', 'signature',
-     'transition'},
+     'timeout', 'transition'},
     # the outside world: who asks, the bus, the database, the process
     {'context', 'credential', 'db', 'guard', 'messaging', 'policy', 'service'},
     # the nouns and their SQL; dead letters in the queue of the broker

@@ -147,6 +147,30 @@ class TestRule(base.TestCase):
         self.assertIsNone(rule.verdict(
             an_event(instance_id='vm2', state='active')))
 
+    def test_verdicts_of_a_rule_with_a_time_out(self):
+        rule = {**a_rule(('traits.instance_id', 'eq', 'vm1'),
+                         event_type='up'), 'timeout': 9}
+        after = {**rule, 'after': {'event_type': 'st*', 'query': []}}
+        both = {**rule, 'after': {'event_type': '*', 'query': []}}
+        for asked, fired_type, verdict in (
+                (rule, 'up', match.RESTART), (rule, 'start', None),
+                (after, 'up', match.CLEAR), (after, 'start', match.START),
+                (both, 'up', match.RESTART), (both, 'x', match.START)):
+            for vm, expected in (('vm1', verdict), ('vm2', None)):
+                fired = an_event(fired_type, instance_id=vm)
+                self.assertEqual(
+                    expected, match.compile_rule(asked).verdict(fired))
+                if expected:
+                    self.assertTrue(share_a_key('p1', asked, fired))
+
+    def test_what_a_time_out_must_be(self):
+        for wrong in ({'timeout': 0}, {'timeout': '9'}, {'timeout': 9.0},
+                      {'timeout': True}, {'timeout': match.MAX_TIMEOUT + 1},
+                      {'after': a_rule()},
+                      {'timeout': 9, 'clear': a_rule()}):
+            self.assertRaises(exception.InvalidRule, match.compile_rule,
+                              {**a_rule(), **wrong})
+
     def test_clear_with_a_pin_of_its_own_keeps_it(self):
         rule = match.compile_rule(a_rule(
             ('traits.instance_id', 'eq', 'vm1'),
@@ -260,13 +284,15 @@ class TestKeys(base.TestCase):
     @given(types, queries, queries, st.dictionaries(names, values),
            st.sampled_from(['a.b', 'a.b.c', 'x']),
            st.sampled_from([None, 'project', 'cloud']),
-           st.sampled_from([None, 'a', '1']))
+           st.sampled_from([None, 'a', '1']), st.sampled_from([None, 9]))
     def test_a_match_implies_a_common_key(
             self, event_type, query, clear, traits, fired_type, scope,
-            resource_id):
+            resource_id, timeout):
         rule = a_rule(*query, event_type=event_type, clear={
             'event_type': event_type, 'query': a_rule(*clear)['query']})
         rule.update(scope=scope, resource_id=resource_id)
+        if timeout:
+            rule.update(timeout=timeout, after=rule.pop('clear'))
         try:
             compiled = match.compile_rule(rule)
         except exception.InvalidRule:

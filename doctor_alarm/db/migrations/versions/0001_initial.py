@@ -128,10 +128,12 @@ def _create_active_alarm():
         sa.Column('publisher_id', _name(255), nullable=False),
         sa.Column('unpaired', sa.Boolean(), nullable=False),
         sa.Column('confirmed', _text(), nullable=True),
+        sa.Column('due', sa.BigInteger(), nullable=True),
         sa.Column('updated_at', sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint('alarm_id', 'resource_key',
                                 name='pk_active_alarm'),
         **_TABLE)
+    op.create_index('ix_active_alarm_due', 'active_alarm', ['due'])
     op.create_index('ix_active_alarm_updated_at', 'active_alarm',
                     ['updated_at'])
 

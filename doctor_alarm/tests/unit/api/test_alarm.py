@@ -44,6 +44,20 @@ class CreateTest(base.ApiTestCase):
 
         self.assertEqual(rule, created['event_rule'])
 
+    def test_timeout(self):
+        rule = dict(base.RULE, timeout=60)
+        after = dict(rule, after={'event_type': 'x', 'query': []})
+        for given in (rule, after):
+            created = self.create(event_rule=given)
+
+            self.assertEqual(given, created['event_rule'])
+            self.assertEqual(
+                'Alarm when no compute.instance.update event occurred for 60 '
+                'seconds.', created['description'])
+        created = self.create(event_rule=dict(
+            base.RULE, timeout=None, after=None))
+        self.assertEqual(base.RULE, created['event_rule'])
+
     def test_read_only_fields_are_ignored(self):
         created = self.create(
             alarm_id='mine', timestamp='never', state_reason='because',
@@ -140,6 +154,18 @@ class CreateTest(base.ApiTestCase):
                  'event_rule.clear. '),
                 ({'event_rule': {'query': [item, dict(
                     item, field='traits.')]}}, 'event_rule.query[1].field'),
+                *(({'event_rule': {'timeout': value}}, 'event_rule.timeout')
+                  for value in (0, -1, 1.5, '60', True, [], 31536001)),
+                ({'event_rule': {'timeout': 9, 'after': {}}},
+                 'event_rule.after. '),
+                ({'event_rule': {'after': {'event_type': 'x'}}},
+                 'event_rule.after needs event_rule.timeout beside it.'),
+                ({'event_rule': {'timeout': 9, 'clear': {
+                    'event_type': 'x'}}}, 'event_rule.clear and '
+                 'event_rule.timeout cannot be set at the same time: the '
+                 'expected event clears.'),
+                ({'event_rule': {'timeout': 9, 'after': {'query': [
+                    dict(item, type='boolean')]}}}, 'not of type boolean'),
                 *(({'event_rule': {'clear': {'query': [
                     dict(item, type='float', value=value)]}}},
                    'event_rule.clear.query[0].value')

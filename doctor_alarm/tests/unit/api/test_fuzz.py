@@ -17,10 +17,10 @@ from doctor_alarm.tests.unit.api import base
 
 #: Names that mean something, so that what is built gets deep.
 NAMES = st.sampled_from((
-    'name', 'type', 'event_rule', 'event_type', 'query', 'clear', 'field',
-    'op', 'value', 'state', 'severity', 'enabled', 'alarm_actions',
-    'time_constraints', 'start', 'duration', 'timezone', 'project_id',
-    'delivery', 'max_age', 'latest_only',
+    'name', 'type', 'event_rule', 'event_type', 'query', 'clear', 'timeout',
+    'after', 'field', 'op', 'value', 'state', 'severity', 'enabled',
+    'alarm_actions', 'time_constraints', 'start', 'duration', 'timezone',
+    'project_id', 'delivery', 'max_age', 'latest_only',
     'user_id', 'description', 'state_timestamp', 'event', 'events', 'time',
     'details', 'hostname', 'tenant_id', 'filter', 'orderby', 'limit', '=',
     'and', 'in', 'not', '=~', 'detail', 'on_behalf_of')) | st.text(max_size=5)
@@ -46,7 +46,9 @@ PATTERNS = {'event_type': st.sampled_from(('*', 'a', 'a.*', '[', '?', ''))
 RULES = st.fixed_dictionaries(
     {}, optional={
         **PATTERNS, 'scope': st.sampled_from(('project', 'cloud', None)),
-        'clear': st.fixed_dictionaries({}, optional=PATTERNS) | st.none()})
+        'clear': st.fixed_dictionaries({}, optional=PATTERNS) | st.none(),
+        'timeout': st.integers(0, 9) | SCALARS,
+        'after': st.fixed_dictionaries({}, optional=PATTERNS) | st.none()})
 CONSTRAINTS = st.lists(st.fixed_dictionaries(
     {'name': st.sampled_from('ab') | fuzzing.TEXTS,
      'start': st.sampled_from((

@@ -47,7 +47,24 @@ class TrialTest(base.ApiTestCase):
                     {'holds': False, 'field': 'traits.state', 'op': 'eq',
                      'value': 'active', 'type': '', 'found': 'error',
                      'found_type': 'string'}]},
+            'start': None,
         }, self.run_trial(POSTED))
+
+    def test_a_rule_with_a_time_out(self):
+        rule = {'event_type': 'compute.instance.update', 'query': [
+            {'field': 'traits.state', 'value': 'error'}], 'timeout': 60}
+        start = {**rule, 'event_type': 'x', 'after': {'event_type': 'c*'}}
+        both = {**rule, 'after': {'event_type': 'c*'}}
+
+        for given, verdict in (
+                (rule, 'restart'), (start, 'start'), (both, 'restart'),
+                ({**start, 'after': {'event_type': 'y'}}, None),
+                ({**rule, 'after': {'event_type': 'y'}}, 'clear')):
+            found = self.run_trial(POSTED, given)
+            self.assertEqual(verdict, found['verdict'])
+            self.assertIsNone(found['raise'])
+        self.assertFalse(found['start']['holds'])
+        self.assertTrue(found['clear']['holds'])
 
     def test_an_event_as_receivers_get_it(self):
         found = self.run_trial(CALLBACK)

@@ -6,6 +6,7 @@ from doctor_alarm import event
 from doctor_alarm.notifier import body
 from doctor_alarm.tests import base
 from doctor_alarm.tests.unit.notifier import deliveries
+from doctor_alarm import timeout
 
 
 class BodyTest(base.TestCase):
@@ -31,6 +32,13 @@ class BodyTest(base.TestCase):
     def test_what_is_sent_again_by_hand_says_so(self):
         self.assertIs(True, self.build(replayed=True)['replayed'])
         self.assertNotIn('replayed', self.build())
+
+    def test_a_time_out_says_so(self):
+        built = self.build(reason=timeout.reason('x', '[]', 1_000_000))
+
+        self.assertEqual('timeout', built['reason_data']['type'])
+        self.assertEqual(deliveries.an_event().as_dict(),
+                         built['reason_data']['event'])
 
     def test_texts_of_users_do_not_break_out(self):
         hostile = 'x", "alarm_id": "other\\'
