@@ -32,6 +32,7 @@ import measure
 import report
 import rig as rig_mod
 import seeds as seeds_mod
+import sender
 import systems
 
 #: Seconds of a day, and days that are kept; an event is kept for one more.
@@ -74,6 +75,7 @@ class Traffic:
 
     def __init__(self, bench, seeds):
         self._bench, self._seeds = bench, seeds
+        self._sender = sender.Sender(bench.servers.broker.url, bench.system)
         self._chance = random.Random(1)
         self.sent, self.count = {}, 0
 
@@ -84,7 +86,7 @@ class Traffic:
             self.sent[event['message_id']] = time.time()
         else:
             event, = self._seeds.misses(1, self._chance)
-        self._bench.send(event)
+        self._sender.send(*self._bench.system.message(event))
 
 
 class Client:
