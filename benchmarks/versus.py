@@ -75,12 +75,8 @@ class Way:
             list(self._seeds.misses(count, self._chance))))
 
     def alone(self):
-        for event, _calls in self._hits(LONE):
-            expected, sent = self.bench.called + 1, time.time()
-            self.bench.send(event)
-            self.latencies.append(
-                (self.bench.arrived(expected) - sent) * 1e3)
-            time.sleep(measure.PAUSE)
+        self.latencies += self.bench.latencies(
+            [event for event, _calls in self._hits(LONE)])
 
 
 class Ceiling:
