@@ -2,14 +2,15 @@
 """Two ways of doing the same, in alternating rounds.
 
     python benchmarks/versus.py pairs|direct|ceiling [--alarms N]
-        [--rounds N] [--events N] [--copies N] [--json FILE]
+        [--rounds N] [--events N] [--copies N] [--workers N] [--json FILE]
 
 pairs: two evaluators and two notifiers (--copies) against one of each, a
 backlog of events that call back.
 
 direct: an agent that evaluates in its own process (direct://) and a notifier
 against agent, evaluator and notifier, a backlog of nova's notifications that
-call back, and lone ones.
+call back, and lone ones. The agent has two processes (--workers), as many as
+agent and evaluator have.
 
 ceiling: events that hit no alarm, until the evaluator has acknowledged them,
 against oslo.messaging's batch listener that does nothing with them.
@@ -143,7 +144,8 @@ def direct(rig, options):
     ways = [
         Way('direct://', rig.add(
             seeds, 0, parts=('agent', 'notifier'),
-            options='[DEFAULT]\nevent_pipeline_cfg_file = %s' % path), seeds),
+            options='[DEFAULT]\nevent_pipeline_cfg_file = %s\n'
+            '[agent]\nworkers = %d' % (path, options.workers)), seeds),
         Way('two hops', rig.add(
             seeds, 1, parts=('agent', 'evaluator', 'notifier')), seeds)]
     return ways, ('callbacks', 'alone')
@@ -186,6 +188,7 @@ def main():
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--events', type=int, default=4000)
     parser.add_argument('--copies', type=int, default=2)
+    parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--json', help='file for the figures')
     options = parser.parse_args()
     with rig_mod.Rig(2) as rig:
