@@ -70,6 +70,10 @@ class AgentService(service.Service):
     def open(self) -> None:
         """Start to listen on every bus; none waits for another."""
         metrics.serve(self._conf)
+        for publisher in [found for route in self._routes
+                          for output in route.outputs
+                          for found in output.publishers]:
+            publisher.start()
         results: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         urls = self._urls()
         for url in urls:

@@ -37,6 +37,13 @@ class DirectPublisher:
         self._stopping = threading.Event()
         self._stage: stage.Stage | None = None
 
+    def start(self) -> None:
+        """Look after waits for events from now on.
+
+        :raises ConfigurationError: no database, or another schema
+        """
+        self._started()
+
     def publish(self, events: list[event.Event]) -> None:
         """Return when the effects of the events are committed.
 
@@ -50,8 +57,7 @@ class DirectPublisher:
                 topic='the evaluator', reason=str(errors[0]))
 
     def _started(self) -> stage.Stage:
-        # Made by the first event: by then the agent has forked its workers.
-        # Waits for events are looked after from then on, too.
+        # Made when the agent has forked its workers.
         with self._lock:
             if self._stage is None:
                 self._stage = stage.Stage(

@@ -40,6 +40,12 @@ class Publisher(abc.ABC):
         self.conf = conf
         self.url = url
 
+    def start(self) -> None:    # noqa: B027 (most need none)
+        """Begin what is not for events to begin; once in each worker.
+
+        :raises ConfigurationError: it can not work so
+        """
+
     @abc.abstractmethod
     def publish(self, events: list[event.Event]) -> None:
         """Send events; return when all of them are confirmed.

@@ -49,3 +49,8 @@ class TestDirect(scenario.Story):
         self.cloud.database.start()
         self.cloud.start('agent')
         self.expect(alarm, 'alarm')
+
+    def test_an_absence_is_told_without_any_event(self):
+        alarm = self.given_alarm(
+            event_rule={'event_type': 'heartbeat', 'timeout': 1})
+        self.expect(alarm, 'alarm')
