@@ -33,10 +33,10 @@ class Finding:
     """Something that a monitor found.
 
     ``subject``: what it is about; of two findings about the same the later
-    one counts. ``status``: ``down`` and ``up`` are the state of the subject,
-    anything else leaves it as it is. ``details``: of the event, on top of
-    what every event has. ``found_id``: the ``monitor_event_id``; it stays the
-    same however often the finding is posted.
+    one counts. ``status``: ``up``, or what is wrong, until it is ``up``
+    again. ``details``: of the event, on top of what every event has.
+    ``found_id``: the ``monitor_event_id``; it stays the same however often the
+    finding is posted.
     """
 
     subject: str

@@ -14,6 +14,9 @@ from doctor_alarm.monitors import metrics
 
 LOG = logging.getLogger(__name__)
 
+#: Heartbeats of a service that is forced down that make it alive.
+_BEATS = 2
+
 
 class Unreadable(Exception):
     """A list that does not say what it should."""
@@ -39,6 +42,24 @@ class Settings:
 class _Service:
     state: debounce.Debouncer
     beat: str = ''
+    beats: int = 0
+    said: tuple[Any, ...] = ()
+
+    def alive(self, service: Mapping[str, Any]) -> bool:
+        """Say whether the heartbeat moves, whatever nova makes of it.
+
+        Nova shows when the service was changed last: by a heartbeat, or by
+        somebody who forced it down or disabled it. That has to be told apart.
+        """
+        beat = str(service.get('updated_at') or '')
+        said = tuple(service.get(name) for name in (
+            'is_forced_down', 'status', 'disabled_reason'))
+        if said != self.said:
+            self.beats = 0
+        elif beat > self.beat:
+            self.beats += 1
+        self.beat, self.said = beat, said
+        return self.beats >= _BEATS
 
 
 class Heartbeats:
@@ -86,14 +107,12 @@ class Heartbeats:
                 self._settings.down_after, self._settings.up_after,
                 self._settings.hold_down,
                 self._reporter.known_down('host/' + host)))
-        beat = str(service.get('updated_at') or '')
-        moved = bool(known.beat) and beat > known.beat
-        known.beat = beat
+        alive = known.alive(service)
         up = service['state'] == base.UP
         if service.get('is_forced_down'):
-            if not known.state.down:
+            if not known.state.down or not alive:
                 return      # whoever forced it down knows
-            up = moved
+            up = True
         if not up and not trusted and not known.state.down:
             metrics.BLIND.labels('nova_service').inc()
             return
@@ -102,7 +121,7 @@ class Heartbeats:
             self._reporter.report(base.host_finding(host, status, (
                 'nova-compute: heartbeat of %s' if up else
                 'nova-compute: no heartbeat since %s') % (
-                    beat or 'unknown time')))
+                    known.beat or 'unknown time')))
 
     def _plausible(self, listed: Sequence[Mapping[str, Any]]) -> bool:
         """Say whether so many hosts can have failed."""

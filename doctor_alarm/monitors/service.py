@@ -81,8 +81,8 @@ class MonitorService(service.Service):
         for name, monitor in self._monitors.items():
             thread = threading.Thread(
                 target=self._run, args=(monitor,), name=name, daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)    # only then it can be waited for
         LOG.info('Monitor %s works', self._monitor_id)
 
     def close(self) -> None:

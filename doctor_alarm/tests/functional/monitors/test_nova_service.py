@@ -68,10 +68,12 @@ class NovaServiceTest(base.TestCase):
         self.expect(('host/h1', 'down'))
         self.assertIn('2026-11-20T12:00:00', self.reporter.findings[0].cause)
         # the inspector forces it down
-        self.show(h1=('down', True, 0), h2=('up', False, 10))
+        self.show(h1=('down', True, 5), h2=('up', False, 10))
         self.looks()
         # it runs again, and is still forced down
-        self.show(h1=('down', True, 20), h2=('up', False, 20))
+        for beat in (15, 25):
+            self.show(h1=('down', True, beat), h2=('up', False, 20))
+            self.looks()
         self.expect(('host/h1', 'down'), ('host/h1', 'up'))
         self.show(h1=('up', False, 30), h2=('up', False, 30))
         self.looks()

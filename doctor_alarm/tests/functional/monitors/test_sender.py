@@ -4,6 +4,8 @@
 import base64
 import datetime
 import logging
+import os
+import ssl
 import threading
 
 import fixtures
@@ -18,6 +20,7 @@ from doctor_alarm.monitors import sender
 from doctor_alarm.tests import base
 from doctor_alarm.tests import eventapi
 from doctor_alarm.tests.unit.monitors import recorder
+from doctor_alarm.tests.unit.notifier.plugins import test_http
 
 
 class SenderTest(base.TestCase):
@@ -256,6 +259,37 @@ class SenderTest(base.TestCase):
         self.find(recorder.down('h2'))
         self.wait_until(lambda: 'does not take findings' in self.log.output)
         self.assertNotIn('hush-hush', self.log.output)
+
+    def given_tls(self):
+        """Make the event API one that asks for a certificate as well."""
+        folder = self.useFixture(fixtures.TempDir()).path
+        self.certificate, self.key = (
+            os.path.join(folder, name) for name in ('cert', 'key'))
+        test_http.write_certificate(self.certificate, self.key)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(self.certificate, self.key)
+        tls.load_verify_locations(self.certificate)
+        tls.verify_mode = ssl.CERT_REQUIRED
+        server = self.api._server
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        self.given(endpoint=self.api.endpoint.replace('http:', 'https:'))
+
+    def test_tls(self):
+        self.given_tls()
+        self.given(cafile=self.certificate, certfile=self.certificate,
+                   keyfile=self.key)
+        self.start()
+        self.find(recorder.down('h1'))
+        self.posted('h1')
+
+    def test_an_event_api_that_is_somebody_else(self):
+        self.given_tls()
+        self.given(certfile=self.certificate, keyfile=self.key)
+        self.start()
+        self.find(recorder.down('h1'))
+        self.wait_until(lambda: 'CERTIFICATE_VERIFY_FAILED'
+                        in self.log.output)
+        self.assertEqual([], self.api.requests)
 
     def test_options_that_do_not_fit(self):
         for options, complaint in (

@@ -9,8 +9,9 @@ from doctor_alarm.tests import base
 from doctor_alarm.tests.unit.monitors import recorder
 
 
-def service(host, state='up', beat=0, forced=False):
+def service(host, state='up', beat=0, forced=False, status='enabled'):
     return {'host': host, 'state': state, 'is_forced_down': forced,
+            'status': status, 'disabled_reason': None,
             'updated_at': '2026-11-20T12:%02d:%02d.000000' % divmod(beat, 60)}
 
 
@@ -77,14 +78,20 @@ class HeartbeatsTest(base.TestCase):
         self.look(service('h1', beat=10))
         self.assertEqual([('host/h1', 'down')],
                          self.look(service('h1', 'down', 10)))
-        for _ in range(3):
-            self.assertEqual([], self.look(
-                service('h1', 'down', 10, forced=True)))
+        # to force it down, to disable it, are changes as well
+        for beat, status in (
+                (12, 'enabled'), (12, 'enabled'), (14, 'disabled'),
+                (14, 'disabled'), (16, 'enabled'), (16, 'enabled')):
+            self.assertEqual([], self.look(service(
+                'h1', 'down', beat, forced=True, status=status)))
 
         # the compute lives again: its heart beats
+        for beat in (20, 20, 20):
+            self.assertEqual([], self.look(
+                service('h1', 'down', beat, forced=True)))
         self.assertEqual([('host/h1', 'up')], self.look(
-            service('h1', 'down', 20, forced=True)))
-        for beat in (20, 30, 40):
+            service('h1', 'down', 30, forced=True)))
+        for beat in (30, 40, 40):
             self.assertEqual([], self.look(
                 service('h1', 'down', beat, forced=True)))
         # somebody forces it up
