@@ -66,7 +66,8 @@ class File:
         if value is None and key not in parent:
             raise self.error(parent.line, '%s is required' % key)
         if not isinstance(value, List) or not value:
-            raise self.error(line, '%s must be a list that is not empty' % key)
+            raise self.error(line, '%s must be %sa list that is not empty' % (
+                key, 'a text or ' if single else ''))
         for item_line, item in zip(value.lines, value, strict=True):
             if not isinstance(item, str) or not item:
                 raise self.error(item_line, '%s must be texts' % key)

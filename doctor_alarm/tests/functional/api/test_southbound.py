@@ -4,6 +4,8 @@
 import datetime
 import json
 import pathlib
+import subprocess
+import sys
 import tempfile
 
 import fixtures
@@ -20,6 +22,7 @@ from doctor_alarm.tests.functional import recipes
 from doctor_alarm.tests.functional import shell
 from doctor_alarm.tests.functional import test_standalone
 from doctor_alarm.tests import receiver
+from doctor_alarm.tests import storage
 from doctor_alarm.tests.unit.api import test_alertmanager
 from doctor_alarm.tests.unit.api import test_body_forms
 from doctor_alarm.tests.unit import test_docs
@@ -138,6 +141,41 @@ class SouthboundTest(base.TestCase):
         path.write_text(text)
         for state in ('DOWN', 'DOWN', 'UNREACHABLE'):
             user.run("bash %s n1 %s $(date +%%s) 17" % (path, state))
+
+
+class StartTest(base.TestCase):
+    """What is wrong is told before the first event comes."""
+
+    def refused(self, option):
+        path = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path, 'test.conf')
+        path.write_text(
+            '[DEFAULT]\ntransport_url = rabbit://127.0.0.1:1/\n'
+            '[api]\nauth_mode = noauth\nhost = 127.0.0.1\n'
+            '[database]\nconnection = %s\n[event]\n%s\n' % (
+                self.useFixture(storage.Storage()).url, option))
+        done = subprocess.run(
+            [sys.executable, '-m', 'doctor_alarm.cmd.api',
+             '--config-file', str(path)],
+            capture_output=True, text=True, timeout=120)
+        self.assertEqual(1, done.returncode, done.stdout + done.stderr)
+        self.assertNotIn('Traceback', done.stderr)
+        return [line for line in done.stderr.splitlines()
+                if line.startswith('ERROR: ')]
+
+    def test_rules_for_alerts(self):
+        path = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path, 'rules.yaml')
+        path.write_text('- match: {}\n  firing: {typ: x}\n')
+
+        self.assertEqual(
+            ["ERROR: %s:2: unknown key 'typ', known are: type, status"
+             % path], self.refused('alertmanager_cfg_file = %s' % path))
+
+    def test_a_zone(self):
+        error, = self.refused('timezone = Mars/Phobos')
+
+        self.assertIn('[event] timezone: ', error)
 
 
 class PageTest(base.TestCase):

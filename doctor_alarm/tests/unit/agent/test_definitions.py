@@ -196,7 +196,7 @@ class TestRefused(FileCase):
                      '''),
                     (1, 'event_type is required', '- traits: {}'),
                     (1, 'traits is required', '- event_type: a'),
-                    (2, 'event_type must be a list', '''\
+                    (2, 'event_type must be a text or a list', '''\
                      - traits: {}
                        event_type: {}
                      '''),

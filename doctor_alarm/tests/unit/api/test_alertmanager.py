@@ -362,7 +362,7 @@ class FileTest(tests_base.TestCase):
                 (4, 'label.a is not labels.<name>', 'a: label.a'),
                 (4, 'labels is not', 'a: labels'),
                 (4, 'labels. is not', 'a: [labels.]'),
-                (4, 'must be a list', 'a: 7'),
+                (4, 'a must be a text or a list', 'a: 7'),
                 (4, 'fields is required', 'a: {pattern: b}'),
                 (4, "unknown key 'field'", 'a: {field: labels.b}'),
                 (4, 'detail a: pattern: ',
