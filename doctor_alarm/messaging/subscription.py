@@ -9,10 +9,15 @@ first messages as given out, but none arrives.
 from __future__ import annotations
 
 from collections.abc import Callable
+import time
 from typing import Any
 
 import amqp
 from oslo_messaging._drivers import impl_rabbit
+
+#: Seconds between looks. One that comes in the milliseconds of a look may be
+#: given out and not arrive: it comes after a reconnect, a second later.
+PERIOD = 30.0
 
 
 class Watch:
@@ -24,19 +29,27 @@ class Watch:
         self.latest: dict[str, int] = {}
         # The same at the last look.
         self._before: dict[str, int] = {}
+        self._due = 0.0
 
     def restart(self) -> None:
         """A channel is new, and its delivery tags start anew."""
         self.latest.clear()
         self._before.clear()
+        self._due = 0.0
 
     def look(self, settled: Callable[[int], bool]) -> None:
         """Subscribe anew to quorum queues silent since the last look.
+
+        Called often, it does so every now and then.
 
         :param settled: whether everything up to a delivery tag is settled
         :raises amqp.RecoverableConnectionError: there are messages that only
             a new connection gets
         """
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + PERIOD
         consumers = {tag: consumer for consumer, tag
                      in self._conn._consumers.items()}
         before, self._before = self._before, {

@@ -210,6 +210,8 @@ class DeletedQueueTest(ListenerCase):
         # Every second and a half.
         self.conf.set_override('heartbeat_timeout_threshold', 9,
                                group='oslo_messaging_rabbit')
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.messaging.subscription.PERIOD', 1))
         self.looks = []
         plain = subscription.Watch._renew
 

@@ -3,6 +3,7 @@
 from unittest import mock
 
 import amqp
+import fixtures
 
 from doctor_alarm.messaging import subscription
 from doctor_alarm.tests import base
@@ -12,6 +13,8 @@ class TestWatch(base.TestCase):
 
     def setUp(self):
         super().setUp()
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.messaging.subscription.PERIOD', 0))
         self.consumer = mock.Mock(
             queue_name='q', queue_arguments={'x-queue-type': 'quorum'})
         self.conn = mock.Mock(_consumers={self.consumer: 1})
@@ -72,3 +75,10 @@ class TestWatch(base.TestCase):
         self.watch.restart()
         self.watch.look(lambda tag: True)
         self.assert_renewed(0)
+
+    def test_it_is_done_now_and_then(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.messaging.subscription.PERIOD', 3600))
+        self.look(2, 1)
+        self.look(2, 1)
+        self.assert_renewed()
