@@ -20,6 +20,7 @@ from doctor_alarm.messaging.transport import CONFIRM_TIMEOUT
 from doctor_alarm.messaging.transport import DEAD_LETTER
 from doctor_alarm.messaging.transport import DELIVERY_LIMIT
 from doctor_alarm.messaging.transport import EXCHANGE
+from doctor_alarm.messaging.transport import Expiry
 from doctor_alarm.messaging.transport import get_hint_transport
 from doctor_alarm.messaging.transport import get_own_transport
 from doctor_alarm.messaging.transport import get_transport
@@ -32,7 +33,7 @@ from doctor_alarm.messaging.transport import RETRIES
 
 __all__ = (
     'BatchServer', 'Batcher', 'CONFIRM_TIMEOUT', 'DEAD_LETTER',
-    'DELIVERY_LIMIT', 'EXCHANGE', 'HINT_EXCHANGE', 'HintPublisher',
+    'DELIVERY_LIMIT', 'EXCHANGE', 'Expiry', 'HINT_EXCHANGE', 'HintPublisher',
     'MESSAGE_SIZE', 'OWN_PREFETCH', 'PREFETCH', 'PRIORITIES', 'Publisher',
     'RETRIES', 'chunks', 'get_hint_transport', 'get_own_transport',
     'get_transport', 'reason_of')

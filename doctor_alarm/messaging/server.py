@@ -27,20 +27,25 @@ class BatchServer(notify_listener.NotificationServer):
     any thread at any time and does not block. What is never acknowledged goes
     back to the broker when the connection ends. On RabbitMQ
     ``.delivery_info`` says which exchange and routing key it came over.
+
+    :param expires: bounds of queues of our own on a bus of others
     """
 
     def __init__(self, transport: oslo_messaging.Transport,
                  targets: list[oslo_messaging.Target],
                  on_message: Callable[[Any], None], *,
                  pool: str | None = None,
-                 priorities: Iterable[str] = PRIORITIES) -> None:
+                 priorities: Iterable[str] = PRIORITIES,
+                 expires: bus.Expiry | None = None) -> None:
         super().__init__(transport, targets, _Priorities(priorities),
                          allow_requeue=False, pool=pool or None)
         self._on_message = on_message
+        self._expires = expires
 
     def _create_listener(self) -> Any:
         try:
-            adapter = super()._create_listener()
+            with bus.expiring(self._expires):
+                adapter = super()._create_listener()
         except msg_exc.MessageDeliveryFailure as exc:
             raise exception.QueueMismatch(
                 topic=', '.join(sorted({t.topic for t in self.targets})),

@@ -7,6 +7,10 @@ no queue takes.
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
+import contextvars
+import dataclasses
 from typing import Any
 
 import amqp
@@ -93,11 +97,37 @@ def reason_of(exc: BaseException) -> str:
     return ' '.join(str(exc).split())
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Expiry:
+    """Bounds of a queue whose messages may be lost.
+
+    :param seconds: after which the broker deletes it without a listener
+    :param length: messages; the oldest goes when there are more
+    """
+
+    seconds: int
+    length: int
+
+
+_expiry: contextvars.ContextVar[Expiry | None] = contextvars.ContextVar(
+    'expiry', default=None)
+
+
+@contextlib.contextmanager
+def expiring(expiry: Expiry | None) -> Iterator[None]:
+    """Give bounds to the queues that are described within."""
+    token = _expiry.set(expiry)
+    try:
+        yield
+    finally:
+        _expiry.reset(token)
+
+
 _plain_queue_arguments = impl_rabbit._get_queue_arguments
 
 
 def _queue_arguments(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Give our own queues a dead-letter exchange.
+    """Give our own queues a dead-letter exchange, and some an expiry.
 
     oslo.messaging rejects a message whose body it can not read, and has no
     option for where that goes; the listener and the sender of a queue must
@@ -106,6 +136,10 @@ def _queue_arguments(*args: Any, **kwargs: Any) -> dict[str, Any]:
     arguments = _plain_queue_arguments(*args, **kwargs)
     if arguments.get('x-delivery-limit') == DELIVERY_LIMIT:
         arguments['x-dead-letter-exchange'] = DEAD_LETTER
+    expiry = _expiry.get()
+    if expiry is not None:
+        arguments['x-expires'] = expiry.seconds * 1000
+        arguments['x-max-length'] = expiry.length
     return arguments
 
 

@@ -14,7 +14,7 @@ import requests
 
 from doctor_alarm.conf import monitor
 from doctor_alarm.monitors import base
-from doctor_alarm.monitors import session
+from doctor_alarm import session
 
 #: Where a standalone service listens.
 DEFAULT_ENDPOINT = 'http://127.0.0.1:8042'

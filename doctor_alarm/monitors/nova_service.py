@@ -11,15 +11,13 @@ import threading
 import time
 from typing import Any
 
-from openstack.config import cloud_region
-from openstack import connection
 from oslo_config import cfg
 
 from doctor_alarm.conf import monitor_nova_service as options
 from doctor_alarm.monitors import base
 from doctor_alarm.monitors import heartbeats
 from doctor_alarm.monitors import metrics
-from doctor_alarm.monitors import session
+from doctor_alarm import session
 
 LOG = logging.getLogger(__name__)
 
@@ -79,9 +77,5 @@ class NovaServiceMonitor(base.Monitor):
             binary=self._options.binary)]
 
     def _connect(self) -> Any:
-        region = cloud_region.from_session(
-            self._session, name='nova', app_name='doctor-alarm',
-            region_name=self._options.region_name,
-            compute_interface=self._options.interface,
-            compute_endpoint_override=self._options.endpoint)
-        return connection.Connection(config=region).compute
+        return session.connect(self._session, self._options, {
+            'compute': self._options.endpoint}).compute

@@ -40,7 +40,7 @@ def metric_names():
     """Return the names of all metrics, as Prometheus shows them."""
     for info in pkgutil.walk_packages(
             doctor_alarm.__path__, doctor_alarm.__name__ + '.'):
-        if info.name.endswith('.metrics') and '.conf.' not in info.name:
+        if info.name.endswith('metrics') and '.conf.' not in info.name:
             importlib.import_module(info.name)
     return {
         family.name + ('_total' if family.type == 'counter' else '')

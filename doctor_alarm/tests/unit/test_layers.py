@@ -17,7 +17,8 @@ LAYERS = (
      'match', 'metrics', 'policies', 'redact', 'schemas', 'signature',
      'timeout', 'transition'},
     # the outside world: who asks, the bus, the database, the process
-    {'context', 'credential', 'db', 'guard', 'messaging', 'policy', 'service'},
+    {'context', 'credential', 'db', 'guard', 'messaging', 'policy', 'service',
+     'session'},
     # the nouns and their SQL; dead letters in the queue of the broker
     {'dead_letter', 'objects'},
     # the stages; they meet at a topic, a table or HTTP

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP sessions of keystoneauth, from a group of options."""
+"""Clients of the services of the cloud, from a group of options."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from keystoneauth1 import exceptions
 from keystoneauth1 import loading
 from keystoneauth1 import plugin
 from keystoneauth1 import session as keystone_session
+from openstack.config import cloud_region
+from openstack import connection
 from oslo_config import cfg
 
 from doctor_alarm import exception
@@ -29,6 +32,22 @@ def load(conf: cfg.ConfigOpts, group: str,
             TypeError) as exc:
         raise exception.ConfigurationError(
             where='[%s]' % group, reason=str(exc)) from None
+
+
+def connect(session: keystone_session.Session, options: Any,
+            endpoints: Mapping[str, str | None]) -> connection.Connection:
+    """Return the cloud behind a session; it asks Keystone where that is.
+
+    :param options: a group with ``region_name`` and ``interface``
+    :param endpoints: type of service -> URL, or ``None``: see the catalog
+    """
+    where: dict[str, Any] = {}
+    for service_type, url in endpoints.items():
+        where[service_type + '_interface'] = options.interface
+        where[service_type + '_endpoint_override'] = url
+    return connection.Connection(config=cloud_region.from_session(
+        session, name='cloud', app_name='doctor-alarm',
+        region_name=options.region_name, **where))
 
 
 def _auth(conf: cfg.ConfigOpts, group: str,

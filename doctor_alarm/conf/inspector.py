@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the inspector: nova, neutron, and what it knows of them."""
+from oslo_config import cfg
+
+from doctor_alarm.conf import monitor
+
+GROUP = 'inspector'
+OPTS = [
+    cfg.StrOpt('resource_map_file', default='', help="""
+JSON file that says which servers are on which host. Set it where there is no
+nova to ask: then neither nova nor the bus is. It is read again on SIGHUP.
+"""),
+    cfg.FloatOpt('resource_map_interval', default=300.0, min=1.0, help="""
+Seconds between two questions to nova for what changed. The notifications on
+the bus tell it sooner: lower it where nova does not send any. Each inspector
+varies it by a fifth, so that they do not ask together.
+"""),
+    cfg.FloatOpt('resource_map_full_interval', default=3600.0, min=1.0,
+                 help="""
+Seconds between two readings of all servers and ports. Raise it where that
+takes nova or neutron long: 100,000 servers are 200 requests to nova and 100 to
+neutron.
+"""),
+    cfg.FloatOpt('resource_map_stale_after', default=900.0, min=0.0, help="""
+Seconds after nova confirmed it last until what is known of a host is checked
+with nova before it is used. Keep it above resource_map_interval.
+"""),
+    cfg.FloatOpt('lookup_timeout', default=1.0, min=0.01, help="""
+Longest time that such a check may take, in seconds; then what is known counts.
+The owners of the servers are notified after it: raise it only where nova needs
+longer to list the servers of a host.
+"""),
+    cfg.BoolOpt('resource_map_ports', default=True, help="""
+Whether neutron is asked for the ports of servers. Turn it off where there is
+no neutron.
+"""),
+    cfg.StrOpt('monitored_property', default='doctor_alarm:monitored', help="""
+Name of the extra spec of a flavor, the property of an image or the metadata of
+a server that says with the value false that the server is not monitored.
+Empty: all are.
+"""),
+    cfg.ListOpt('exchanges', default=['nova', 'neutron'], help="""
+Control exchanges that tell of servers and ports. The buses and topics are
+those of [agent]. Empty: the bus is not read.
+"""),
+    cfg.StrOpt('endpoint', help="""
+URL of nova's API. Not needed with an auth_type of Keystone.
+"""),
+    cfg.StrOpt('network_endpoint', help="""
+URL of neutron's API. Not needed with an auth_type of Keystone.
+"""),
+    cfg.StrOpt('interface', default='internal', help="""
+Interface of nova and neutron in the catalog: internal, public or admin.
+"""),
+    cfg.StrOpt('region_name', help="""
+Region of nova and neutron in the catalog. Set it where there are several.
+"""),
+    *monitor.session_opts(30.0),
+]
