@@ -31,7 +31,19 @@ def share_ids(conn: sa.Connection, dialect: str,
     :param now: time of the database, microseconds
     :param window: microseconds from the first on
     """
-    return [_shared(conn, dialect, event, now, window) for event in events]
+    # Others lock the same hosts: all of them in one order, and what is told of
+    # one host in its own.
+    found = list(events)
+    for index in sorted(range(len(found)), key=lambda i: _host(found[i])):
+        found[index] = _shared(conn, dialect, found[index], now, window)
+    return found
+
+
+def _host(event: event_mod.Event) -> str:
+    """Return whose host an event is about, as a key."""
+    return event_mod.derived_id('posted host', json.dumps([
+        event.trusted, event.project_id,
+        str(event.traits.get(fault.HOSTNAME))]))
 
 
 def _shared(conn: sa.Connection, dialect: str, event: event_mod.Event,
@@ -41,11 +53,10 @@ def _shared(conn: sa.Connection, dialect: str, event: event_mod.Event,
     if not hostname or not status:
         return event
     posted = models.posted_event
-    host = json.dumps([event.trusted, event.project_id, str(hostname)])
-    host_id = event_mod.derived_id('posted host', host)
+    host_id = _host(event)
     status_id = event_mod.derived_id('posted status', str(status))
     same = event_mod.derived_id(
-        'posted event', host, event.event_type, str(status))
+        'posted event', host_id, event.event_type, str(status))
     conn.execute(sa.delete(posted).where(
         posted.c.host_id == host_id, posted.c.status_id != status_id))
     # Of two at the same time one inserts, and the other waits for it.
