@@ -65,9 +65,11 @@ def note_commit(conn: sa.Connection) -> None:
 
 
 def _commit_what_is_open(connection: Any) -> None:
-    # PyMySQL knows from each answer whether a transaction is open.
-    if not (connection.info.pop(_COMMITTED, False)
-            and not connection.server_status & _IN_TRANSACTION):
+    # PyMySQL knows from each answer whether a transaction is open; of another
+    # driver nobody knows.
+    status = getattr(connection, 'server_status', _IN_TRANSACTION)
+    committed = connection.info.pop(_COMMITTED, False)
+    if not committed or status & _IN_TRANSACTION:
         connection.commit()
 
 

@@ -20,6 +20,7 @@ from doctor_alarm import messaging
 from doctor_alarm.objects import announcement
 from doctor_alarm.objects import outbox
 from doctor_alarm.objects import wakeup
+from doctor_alarm import redact
 
 LOG = logging.getLogger(__name__)
 
@@ -114,8 +115,9 @@ class Hints:
         self.works = False
 
     def send(self, hints: list[dict[str, Any]]) -> None:
-        """Send a batch of wake-ups."""
+        """Send a batch of wake-ups; what goes wrong is no fault of theirs."""
         for hint in hints:
+            began = time.monotonic()
             try:
                 if time.monotonic() < self._silent_until:
                     self._hand_over(hint)
@@ -127,6 +129,10 @@ class Hints:
                 # A notifier that has got it works on it: it must not get
                 # company before its lease is over.
                 LOG.debug('A wake-up may be lost: %s', exc)
+                took = time.monotonic() - began
+                if took > SILENCE:
+                    # The broker hangs. Those behind need not wait as long.
+                    self._silent_until = began + 2 * took
             except exception.PublishFailed as exc:
                 LOG.debug('No notifier listens: %s', exc)
                 self._silent_until = time.monotonic() + SILENCE
@@ -138,6 +144,8 @@ class Hints:
                 outbox.hand_over(conn, self._db.dialect, hint['lanes'],
                                  self._db.now())
         except Exception as exc:
-            if not db_api.is_transient(exc):
-                raise
-            LOG.debug('Lanes wait for the end of their lease: %s', exc)
+            # The events are committed: this must not look like their fault.
+            level = (logging.DEBUG if db_api.is_transient(exc)
+                     else logging.ERROR)
+            LOG.log(level, 'Lanes wait for the end of their lease: %s',
+                    redact.text(str(exc)))

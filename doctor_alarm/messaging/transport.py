@@ -43,6 +43,8 @@ RETRIES = 2
 ROUTED = oslo_messaging.TransportOptions(at_least_once=True)
 #: Seconds that the broker has to confirm a message.
 CONFIRM_TIMEOUT = 10.0
+#: Seconds for which a connection is closed that leads nowhere.
+FAREWELL = 0.5
 
 
 def get_transport(conf: cfg.ConfigOpts, url: str | None = None,
@@ -155,12 +157,16 @@ def _publish_confirm(channel: amqp.Channel, *args: Any,
     A broker that hangs, or that was killed while the queue was being made,
     never answers, and oslo.messaging has no option for how long to wait.
     """
-    kwargs.setdefault('confirm_timeout', CONFIRM_TIMEOUT)
+    if kwargs.get('confirm_timeout') is None:
+        # kombu passes None, for ever.
+        kwargs['confirm_timeout'] = CONFIRM_TIMEOUT
+    _look_for_the_end(channel)
     try:
         return _plain_publish_confirm(channel, *args, **kwargs)
     except (msg_exc.MessageUndeliverable, amqp.ChannelError):
         raise       # it was refused
     except TimeoutError as exc:
+        _abandon(channel)
         late = amqp.RecoverableConnectionError(
             'no confirmation within %g s' % CONFIRM_TIMEOUT)
         setattr(late, _IN_DOUBT, True)
@@ -168,6 +174,31 @@ def _publish_confirm(channel: amqp.Channel, *args: Any,
     except Exception as exc:
         setattr(exc, _IN_DOUBT, True)
         raise
+
+
+def _look_for_the_end(channel: amqp.Channel) -> None:
+    """Raise if the broker has closed a connection: nothing was sent then.
+
+    After a restart of the broker, or of a node of it, the first message of
+    each sender finds such a connection.
+    """
+    if channel.connection is None:
+        raise amqp.RecoverableConnectionError('the connection is closed')
+    with contextlib.suppress(TimeoutError):
+        channel.connection.drain_events(timeout=0)
+
+
+def _abandon(channel: amqp.Channel) -> None:
+    """Disconnect from a broker that hangs.
+
+    oslo.messaging would take leave of it, and wait for an answer as long as
+    for a heartbeat, a minute.
+    """
+    if channel.connection is not None:
+        with contextlib.suppress(OSError):
+            # TLS takes leave as well.
+            channel.connection.sock.settimeout(FAREWELL)
+        channel.connection.collect()
 
 
 _IN_DOUBT = 'doctor_alarm_in_doubt'

@@ -371,7 +371,7 @@ class TestHints(BusTests):
         publisher = self.hinting()
         self.bus.server.stop()
         self.addCleanup(self.bus.server.start)
-        # That over a connection which just breaks is in doubt.
+        # The first time over the connection that was closed meanwhile.
         self.assertRaises(
             exception.PublishFailed, publisher.publish, {'lanes': []})
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import types
+
 import fixtures
 import sqlalchemy as sa
 
@@ -67,6 +69,34 @@ class HintsTest(base.TestCase):
         hint = self.fire()
         self.hints.send([hint])
         self.assertEqual([hint], self.publisher.sent)
+
+    def test_behind_a_broker_that_hangs_nobody_waits(self):
+        clock = types.SimpleNamespace(now=100.0)
+        clock.monotonic = lambda: clock.now
+
+        def hang(hint):
+            self.publisher.sent.append(hint)
+            clock.now += 10
+            raise exception.PublishInDoubt(topic='wake', reason='told so')
+
+        first, second = self.fire(), self.fire()
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.evaluator.stage.time', clock))
+        self.publisher.publish = hang
+        self.hints.send([first, second])
+        self.assertEqual([first], self.publisher.sent)
+
+        # It is asked again when as much time has passed as it took.
+        clock.now += 10
+        self.hints.send([second])
+        self.assertEqual([first, second], self.publisher.sent)
+
+    def test_lanes_that_can_not_be_handed_over_are_nobodys_fault(self):
+        """Else an event that was committed would be a dead letter."""
+        self.publisher.error = exception.PublishFailed
+        hint = self.fire() | {'lanes': [None]}
+        self.hints.send([hint])
+        self.assertEqual([], self.due())
 
 
 class WakeTest(base.TestCase):
