@@ -28,7 +28,7 @@ class Engine:
 
     ``on_commit(wakeup)`` is called after each commit that made deliveries,
     see :mod:`doctor_alarm.objects.wakeup`, ``tell`` for each transition.
-    Neither may block or raise.
+    Neither may raise; the first one waits for a broker that hangs, once.
     """
 
     def __init__(self, db: db_api.Database,

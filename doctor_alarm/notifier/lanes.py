@@ -115,6 +115,13 @@ class Lanes:
         """Leases that are not looked at yet; from any thread."""
         return len(self._inbox)
 
+    @property
+    def _room(self) -> int:
+        """How many more lanes may wait, be it to be looked through."""
+        # More than that would wait until their leases are over, and for
+        # nothing.
+        return self._receivers.room - self._drops.waiting
+
     def wake(self, leases: Iterable[lane_obj.Lease]) -> None:
         """Take leases over."""
         self._inbox.extend(leases)
@@ -124,7 +131,7 @@ class Lanes:
         """Take leases over; what is enclosed need not be loaded."""
         left = found.leases
         if (found.deliveries and not self._inbox and not self._stopping
-                and self._receivers.room > len(left)):
+                and self._room > len(left)):
             self._bodies.keep(found.bodies)
             left = [lease for lease in left if not self._take_enclosed(
                 lease, found.deliveries.get(lease.lane_id))]
@@ -201,7 +208,7 @@ class Lanes:
             await self._to_load.wait()
             self._to_load.clear()
             while (self._inbox and not self._stopping
-                   and self._receivers.room > 0):
+                   and self._room > 0):
                 await self._load(_some(self._inbox, BATCH))
 
     async def _load(self, leases: list[lane_obj.Lease]) -> None:
@@ -281,13 +288,14 @@ class Lanes:
             self._forget(lane)
         elif not looked.dropped:
             self._place(lane)
-            self._start_calls()
         else:
             stale.count(look, looked, str(lane.receiver[1]))
             lane.waiting.clear()
             self._commit(ledger_mod.Step(
                 lane.lease.lane_id, lane.lease.token, look.high + 1,
                 attempts=lane.failures))
+        # Others may be loaded now.
+        self._start_calls()
 
     def _place(self, lane: Lane) -> None:
         if self._stopping:
@@ -319,7 +327,7 @@ class Lanes:
         if self._stopping:
             return []
         calls = self._receivers.start(time.monotonic())
-        if self._inbox and self._receivers.room > 0:
+        if self._inbox and self._room > 0:
             self._to_load.set()
         return calls
 
@@ -479,7 +487,7 @@ class Lanes:
 
     async def _sweep(self) -> bool:
         """Take lanes that are due; return whether there may be more."""
-        limit = min(SWEPT, self._receivers.room)
+        limit = min(SWEPT, self._room)
         if limit <= 0:
             return False
         closed = self._receivers.closed(time.monotonic())

@@ -210,6 +210,11 @@ class Drops(Generic[Item]):
         self._worker = threads.Worker('notifier-drop')
         self._stopping = False
 
+    @property
+    def waiting(self) -> int:
+        """Lanes that are not looked through yet."""
+        return len(self._looks)
+
     def add(self, look: Look[Item]) -> None:
         """Look a lane through when the others before it are done."""
         self._looks.append(look)

@@ -58,8 +58,10 @@ def make(lanes: Mapping[str, outbox.Lane], lease_until: int,
             continue
         message_id = row['message_id']
         body = bodies[message_id]
-        size += len(row['reason']) + len(row['resource_id']) + (
-            0 if message_id in used else len(body))
+        # An action may have 8000 characters.
+        size += (len(lane.action) + len(row['alarm_name'])
+                 + len(row['reason']) + len(row['resource_id'])
+                 + (0 if message_id in used else len(body)))
         if size > SIZE:
             break
         used[message_id] = body

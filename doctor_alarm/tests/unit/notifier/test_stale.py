@@ -2,6 +2,7 @@
 """Deliveries that are not sent, because there is something newer."""
 
 import json
+import threading
 import time
 from unittest import mock
 
@@ -110,6 +111,34 @@ class LatestOnlyTests(StaleTests):
         state, = self.outbox.lanes()
         self.assertEqual((26, 25, None, None, 0), (
             state.head, state.tail, state.due, state.token, state.attempts))
+
+    def test_while_many_are_looked_through_others_stay_where_they_are(self):
+        """What waits for longer than its lease has been loaded for nothing."""
+        self.conf.set_override('max_waiting', 10, group='notifier')
+        goes_on = threading.Event()
+        self.addCleanup(goes_on.set)
+        drop = stale.drop
+
+        def when_told(*args):
+            goes_on.wait()
+            return drop(*args)
+
+        for name, value in (('lanes.BATCH', 1), ('stale.WINDOW', 2),
+                            ('stale.drop', when_told)):
+            self.useFixture(fixtures.MonkeyPatch(
+                'doctor_alarm.notifier.' + name, value))
+        lanes = [self.lane(latest_only=True) for _ in range(30)]
+        hints = [self.fire(lane, 'vm1', 'vm1') for lane in lanes]
+        given = self.a_dispatcher()
+
+        for hint in hints:
+            given.wake(hint)
+        self.wait_until(lambda: given._lanes._drops.waiting >= 10)
+        self.assertLessEqual(len(given._lanes._held), 11)
+        goes_on.set()
+        self.wait_idle()
+
+        self.assertEqual([[2]] * 30, [self.plugin.of(x) for x in lanes])
 
     def test_when_it_was_dropped_is_recorded(self):
         lane = self.lane(latest_only=True)

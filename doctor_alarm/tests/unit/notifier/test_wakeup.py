@@ -245,6 +245,17 @@ class FormTest(base.TestCase):
         self.assertEqual(2, len(made['deliveries']))
         self.assertEqual({event.message_id: body}, made['bodies'])
 
+    def test_long_actions_count(self):
+        event = outbox.an_event()
+        lane = outbox.Outbox(None).lane('test://r/' + 'x' * wakeup.SIZE)
+        row = outbox.row(lane, lane.append(1), event)
+
+        made = wakeup.make(
+            {lane.id: lane}, 1, [row], {event.message_id: ''},
+            {'created_at': 1, 'evaluated_at': 1})
+
+        self.assertEqual((1, []), (len(made['lanes']), made['deliveries']))
+
     def test_lanes_that_others_work_on_are_left_alone(self):
         event = outbox.an_event()
         busy = outbox.Outbox(None).lane('test://r/1')
