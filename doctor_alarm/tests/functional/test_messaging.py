@@ -189,7 +189,7 @@ class TestOwnHop(BusTests):
         for caller in callers:
             caller.start()
         for _ in callers:
-            failures.get(timeout=30)
+            failures.get(timeout=120)
         senders = [thread for thread in threading.enumerate()
                    if thread.name == 'publish']
         self.assertThat(len(senders), matchers.LessThan(3))
