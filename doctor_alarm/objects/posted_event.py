@@ -31,43 +31,46 @@ def share_ids(conn: sa.Connection, dialect: str,
     :param now: time of the database, microseconds
     :param window: microseconds from the first on
     """
-    # Others lock the same hosts: all of them in one order, and what is told of
-    # one host in its own.
     found = list(events)
-    for index in sorted(range(len(found)), key=lambda i: _host(found[i])):
-        found[index] = _shared(conn, dialect, found[index], now, window)
+    hosts = {number: host for number, event in enumerate(found)
+             if (host := _host(event))}
+    # In one order, or two workers would wait for each other.
+    for number in sorted(hosts, key=hosts.__getitem__):
+        first = _first_id(conn, dialect, found[number], hosts[number], now,
+                          window)
+        found[number] = dataclasses.replace(found[number], message_id=first)
     return found
 
 
-def _host(event: event_mod.Event) -> str:
-    """Return whose host an event is about, as a key."""
-    return event_mod.derived_id('posted host', json.dumps([
-        event.trusted, event.project_id,
-        str(event.traits.get(fault.HOSTNAME))]))
+def _host(event: event_mod.Event) -> str | None:
+    """Return what stands for owner and host, if event can be a repetition."""
+    hostname = event.traits.get(fault.HOSTNAME)
+    if not hostname or not event.traits.get(fault.STATUS):
+        return None
+    return event_mod.derived_id('posted host', json.dumps(
+        [event.trusted, event.project_id, str(hostname)]))
 
 
-def _shared(conn: sa.Connection, dialect: str, event: event_mod.Event,
-            now: int, window: int) -> event_mod.Event:
-    hostname, status = (event.traits.get(name)
-                        for name in (fault.HOSTNAME, fault.STATUS))
-    if not hostname or not status:
-        return event
+def _first_id(conn: sa.Connection, dialect: str, event: event_mod.Event,
+              host_id: str, now: int, window: int) -> str:
     posted = models.posted_event
-    host_id = _host(event)
-    status_id = event_mod.derived_id('posted status', str(status))
+    status = str(event.traits[fault.STATUS])
+    status_id = event_mod.derived_id('posted status', status)
     same = event_mod.derived_id(
-        'posted event', host_id, event.event_type, str(status))
+        'posted event', host_id, event.event_type, status)
     conn.execute(sa.delete(posted).where(
         posted.c.host_id == host_id, posted.c.status_id != status_id))
-    # Of two at the same time one inserts, and the other waits for it.
-    conn.execute(rows.upsert(dialect, posted, ['id'], ()), {
-        'id': same, 'host_id': host_id, 'status_id': status_id,
-        'message_id': event.message_id, 'posted_at': now})
-    first = conn.execute(sa.select(
-        posted.c.message_id, posted.c.posted_at).where(
-            posted.c.id == same).with_for_update()).one_or_none()
+    look = sa.select(posted.c.message_id, posted.c.posted_at).where(
+        posted.c.id == same).with_for_update()
+    first = conn.execute(look).one_or_none()
+    if first is None:
+        # Of two at the same time one inserts, and the other waits for it.
+        conn.execute(rows.upsert(dialect, posted, ['id'], ()), {
+            'id': same, 'host_id': host_id, 'status_id': status_id,
+            'message_id': event.message_id, 'posted_at': now})
+        first = conn.execute(look).one_or_none()
     if first is not None and first.posted_at > now - window:
-        return dataclasses.replace(event, message_id=first.message_id)
+        return str(first.message_id)
     conn.execute(sa.update(posted).where(posted.c.id == same).values(
         message_id=event.message_id, posted_at=now))
-    return event
+    return event.message_id
