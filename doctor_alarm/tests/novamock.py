@@ -26,6 +26,9 @@ class NovaMock(fixtures.Fixture):
     :ivar asked: how often somebody wanted to know the services
     """
 
+    #: What answers; set below.
+    handler = None
+
     def __init__(self):
         self.services = {}
         self.status = 200
@@ -39,7 +42,7 @@ class NovaMock(fixtures.Fixture):
 
     def _setUp(self):
         self._server = http.server.ThreadingHTTPServer(
-            ('127.0.0.1', 0), _Handler)
+            ('127.0.0.1', 0), self.handler)
         self._server.daemon_threads = True
         self._server.mock = self
         self.url = 'http://127.0.0.1:%d' % self._server.server_address[1]
@@ -100,7 +103,7 @@ class NovaMock(fixtures.Fixture):
             self.services.items())]}
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
 
     def do_GET(self):
@@ -113,8 +116,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif where.path == '/compute/v2.1/os-services':
             self.show_services(mock, urllib.parse.parse_qs(where.query))
         else:
-            mock.wrong.append(self.path)
-            self.answer(404, {})
+            self.show_other(mock, where.path, urllib.parse.parse_qs(
+                where.query))
+
+    def show_other(self, mock, path, query):
+        mock.wrong.append(self.path)
+        self.answer(404, {})
 
     def show_services(self, mock, query):
         mock.asked += 1
@@ -153,3 +160,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         """Nothing on stderr."""
+
+
+NovaMock.handler = Handler
