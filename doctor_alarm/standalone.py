@@ -3,14 +3,15 @@
 
 ::
 
-    POST /v1/events -> commit (evaluator) -> wake -> dispatcher (notifier)
+    POST /v1/events -> inspector -> commit (evaluator) -> wake -> notifier
     source bus, if one is configured -> agent --^
 
 The stages call each other. An event is accepted (202), or acknowledged to its
-bus, when the evaluator has committed it.
+bus, when the evaluator has committed it, and what follows from it.
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
 import contextlib
 import dataclasses
 import fcntl
@@ -33,6 +34,7 @@ from doctor_alarm.evaluator import stage
 from doctor_alarm.evaluator import timers
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
+from doctor_alarm.inspector import stage as inspector_stage
 from doctor_alarm import messaging
 from doctor_alarm.notifier import dispatcher
 from doctor_alarm.objects import announcement
@@ -73,16 +75,21 @@ class Ended:
 
 
 class LocalEvents:
-    """Accepts events by having them committed."""
+    """Accepts events by having them committed, with what follows."""
 
-    def __init__(self, batcher: messaging.Batcher) -> None:
+    def __init__(self, batcher: messaging.Batcher,
+                 inspector: inspector_stage.Stage,
+                 letters: dead_letter.TableDeadLetters) -> None:
         self._batcher = batcher
+        self._inspector = inspector
+        self._letters = letters
 
     def accept(self, events: list[event_mod.Event]) -> None:
         """Return when the effects of the events are durable.
 
         :raises PublishFailed: they are not, as far as can be told
         """
+        events = list(self._inspected(events))
         done = threading.Event()
         errors: list[BaseException] = []
 
@@ -96,6 +103,23 @@ class LocalEvents:
             raise exception.PublishFailed(
                 topic='the evaluator', reason=str(
                     errors[0] if errors else 'the database does not answer'))
+
+    def _inspected(self, events: list[event_mod.Event],
+                   ) -> Iterator[event_mod.Event]:
+        """Give events, each with what follows from it right behind it."""
+        for event in events:
+            yield event
+            try:
+                yield from self._inspector.inspect(event)
+            except Exception as exc:
+                # Not foreseen: this event is at fault, not the others.
+                LOG.exception('Event %s broke the inspector',
+                              event.message_id)
+                self._letters.put(
+                    'broke the inspector: %s' % type(exc).__name__,
+                    event.message_id, 'standalone',
+                    {'message_id': event.message_id,
+                     'payload': [event.to_wire()]})
 
 
 class Standalone(service.Service):
@@ -120,11 +144,14 @@ class Standalone(service.Service):
             'committer', self._commit, limit=conf.evaluator.batch_size)
         self._timers = timers.Timers(
             self._db, lambda _, until: self._batcher.submit(Ended(until)))
-        self._local = LocalEvents(self._batcher)
+        bus = bool(conf.transport_url or conf.agent.messaging_urls)
+        self._inspector = inspector_stage.Stage(conf, bus)
+        self._local = LocalEvents(
+            self._batcher, self._inspector, letters)
         self._server = api_server.Server(
             conf, app.build_app(conf, self._db, self._local))
         self._agent: agent.AgentService | None = None
-        if conf.transport_url or conf.agent.messaging_urls:
+        if bus:
             self._agent = agent.AgentService(
                 conf, letters, accept=self._local.accept)
 
@@ -139,6 +166,7 @@ class Standalone(service.Service):
         schema.sync(self._db)
         self._dispatcher.start()
         self._batcher.start()
+        self._inspector.start()
         self._server.start()
         if self._agent is not None:
             self._agent.open()
@@ -155,6 +183,10 @@ class Standalone(service.Service):
             # Between two transactions of them events have a turn.
             if self._committer.end(self._events, max(over)):
                 self._batcher.submit(Ended(max(over)))
+
+    def reset(self) -> None:
+        """Read failure policy and resource map again."""
+        self._inspector.reload()
 
     def _lock_state(self) -> None:
         """Refuse to share a folder with another process.
@@ -177,6 +209,7 @@ class Standalone(service.Service):
         if self._agent is not None:
             self._agent.stop()
         self._server.stop()
+        self._inspector.stop()
         self._timers.stop()
         self._batcher.stop()
         self._dispatcher.stop()

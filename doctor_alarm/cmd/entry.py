@@ -14,7 +14,8 @@ from typing import Any
 
 #: What reads its options again on SIGHUP, once it has read them.
 SERVICES = frozenset((
-    'agent', 'api', 'evaluator', 'monitor', 'notifier', 'standalone'))
+    'agent', 'api', 'evaluator', 'inspector', 'monitor', 'notifier',
+    'standalone'))
 #: What a shell expects of what Ctrl-C ended.
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -57,6 +58,11 @@ def api() -> int:
 def evaluator() -> int:
     """doctor-alarm-evaluator"""
     return run('evaluator')
+
+
+def inspector() -> int:
+    """doctor-alarm-inspector"""
+    return run('inspector')
 
 
 def manage() -> int:

@@ -1,11 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options of the inspector: nova, neutron, and what it knows of them."""
+"""Options of the inspector: its policy, nova, neutron, what it knows of them.
+"""
 from oslo_config import cfg
 
 from doctor_alarm.conf import monitor
 
 GROUP = 'inspector'
 OPTS = [
+    cfg.StrOpt('failure_policy_file', default='failure_policy.yaml', help="""
+Which faults affect which servers, and what is told of them. Set it, or put a
+file of this name next to the configuration, when yours differ from the
+packaged policy. It is read again on SIGHUP.
+"""),
+    cfg.StrOpt('event_pool', default='doctor_alarm_inspector', help="""
+Queue of the inspectors on our own hop. Inspectors that have it in common share
+the faults. Change it to run two independent doctor_alarm on one broker.
+"""),
+    cfg.IntOpt('workers', default=1, min=1, help="""
+Processes of the inspector on this host, each with a resource map of its own.
+One derives the events of thousands of servers in a second: raise it only when
+its core is busy.
+"""),
     cfg.StrOpt('resource_map_file', default='', help="""
 JSON file that says which servers are on which host. Set it where there is no
 nova to ask: then neither nova nor the bus is. It is read again on SIGHUP.

@@ -62,8 +62,9 @@ class Upkeep:
     def _plan(self, nova: inventory.Inventory | None) -> None:
         section = self._options
         if nova is None:
-            LOG.warning('[inspector] auth_type is not set: the resource map '
-                        'has only what the bus tells')
+            if self._listener is not None:
+                LOG.warning('[inspector] auth_type is not set: the resource '
+                            'map has only what the bus tells')
             self._cycles.append(cycle.Cycle(
                 'memory', lambda: self.map.forget(self.map.begin()),
                 section.resource_map_full_interval))

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What follows from a fault: the events of the servers that it hits. Pure.
+
+Each affected server yields two: one for its owner, who need not know what the
+cloud is made of, and one for alarms with the scope cloud, with everything.
+One more tells of the fault itself. What belongs together has the same
+``correlation_id``: the message id of the event that told of the fault.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+import dataclasses
+
+from doctor_alarm import event as event_mod
+from doctor_alarm import fault
+from doctor_alarm.inspector import failure_policy
+from doctor_alarm.inspector import resource_map
+
+#: What alarms on the state of a server are about: nova tells it so.
+SERVER_EVENT = 'compute.instance.update'
+#: The fault itself, with ``status``.
+FAULT_EVENT = 'doctor_alarm.fault'
+#: A state that nobody knows.
+UNKNOWN = 'unknown'
+
+CORRELATION_ID = 'correlation_id'
+IS_ROOT_CAUSE = 'is_root_cause'
+ROOT_CAUSE = 'root_cause'
+
+#: What a monitor says of a fault that only administrators hear: it may name
+#: hosts.
+_FULL = (fault.CAUSE, fault.SOURCE, fault.MONITOR_ID, fault.REGION)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault, or its end, and the servers that the map finds for it.
+
+    ``skipped``: how many more there are, which nobody monitors.
+    """
+
+    root: event_mod.Event
+    entry: failure_policy.Entry
+    servers: Sequence[resource_map.Server]
+    skipped: int = 0
+
+    @property
+    def named(self) -> str:
+        """The host, server or port that failed."""
+        return self.entry.affected.value(self.root)
+
+    @property
+    def status(self) -> str:
+        """Whether it is over."""
+        return fault.UP if self.entry.is_over else fault.DOWN
+
+    @property
+    def full_cause(self) -> str:
+        """The root cause for administrators."""
+        return '%s: %s' % (self.entry.root_cause, self.named)
+
+
+def inspect(root: event_mod.Event, policy: failure_policy.Policy,
+            known: resource_map.ResourceMap) -> Fault | None:
+    """Return what an event means, ``None``: it is no fault.
+
+    What a tenant made up concerns the servers of that tenant alone, and those
+    by their own names: else hosts could be guessed.
+    """
+    entry = policy.find(root)
+    if entry is None or not entry.affected.value(root):
+        return None
+    servers = entry.affected.servers(root, known)
+    if not root.trusted:
+        if entry.affected.whole_host:
+            return None
+        servers = [server for server in servers
+                   if server.project_id == root.project_id]
+        if not servers:
+            return None
+    wanted = [server for server in servers
+              if server.monitored or entry.unmonitored]
+    return Fault(root, entry, wanted, len(servers) - len(wanted))
+
+
+def events_of(found: Fault) -> Iterator[event_mod.Event]:
+    """Give the events that follow from a fault, the fault itself first.
+
+    The same fault always gives the same ids.
+    """
+    if found.root.trusted:
+        yield _of_fault(found)
+    for server in found.servers:
+        if found.root.trusted:
+            yield _for_administrators(found, server)
+        yield _for_owner(found, server)
+
+
+def _of_fault(found: Fault) -> event_mod.Event:
+    return _event(found, FAULT_EVENT, 'fault', {
+        **_full(found), 'resource_id': found.named,
+        fault.STATUS: found.status, IS_ROOT_CAUSE: True,
+        'fault_type': found.root.event_type,
+        'affected': len(found.servers), 'unmonitored': found.skipped,
+        **({fault.HOSTNAME: found.named, 'host': found.named}
+           if found.entry.affected.whole_host else {})})
+
+
+def _for_administrators(found: Fault,
+                        server: resource_map.Server) -> event_mod.Event:
+    # Nobody's: were it the owner's, the owner would see it as well.
+    return _event(found, SERVER_EVENT, '%s full' % server.id, {
+        **_of_server(found, server), **_full(found), **_host(server),
+        'owner_id': server.project_id})
+
+
+def _for_owner(found: Fault, server: resource_map.Server) -> event_mod.Event:
+    cause = found.entry.root_cause
+    traits = _of_server(found, server)
+    if found.entry.show_host:
+        cause = found.full_cause
+        traits |= _host(server)
+    derived = _event(found, SERVER_EVENT, server.id, {
+        **traits, ROOT_CAUSE: cause, 'tenant_id': server.project_id,
+        'project_id': server.project_id})
+    # It concerns the alarms of the owner alone: the others have their own.
+    return dataclasses.replace(
+        derived, project_id=server.project_id, trusted=False)
+
+
+def _of_server(found: Fault, server: resource_map.Server,
+               ) -> dict[str, event_mod.TraitValue]:
+    state = found.entry.state
+    if found.entry.is_over:
+        state = server.state or UNKNOWN
+    traits: dict[str, event_mod.TraitValue] = {
+        'resource_id': server.id, 'instance_id': server.id,
+        'display_name': server.name, 'state': state, IS_ROOT_CAUSE: False}
+    port = found.root.traits.get('port_id')
+    if port and found.entry.affected.trait == 'port_id':
+        traits['port_id'] = port
+    return traits
+
+
+def _host(server: resource_map.Server) -> dict[str, event_mod.TraitValue]:
+    return {'host': server.host, fault.HOSTNAME: server.host}
+
+
+def _full(found: Fault) -> dict[str, event_mod.TraitValue]:
+    told = found.root.traits
+    return {ROOT_CAUSE: found.full_cause,
+            **{name: told[name] for name in _FULL if name in told}}
+
+
+def _event(found: Fault, event_type: str, suffix: str,
+           traits: dict[str, event_mod.TraitValue]) -> event_mod.Event:
+    root = found.root
+    traits[CORRELATION_ID] = root.message_id
+    if fault.SEVERITY in root.traits:
+        traits[fault.SEVERITY] = root.traits[fault.SEVERITY]
+    return event_mod.Event(
+        message_id=event_mod.derived_id(root.message_id, suffix),
+        event_type=event_type, generated=root.generated,
+        traits={name: event_mod.coerce_trait(name, value)
+                for name, value in traits.items()},
+        # The time is by the clock of whoever told of the fault.
+        publisher_id=root.publisher_id, transformed_at=root.transformed_at)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The inspector without its listener: events in, what follows from them out.
+"""
+from __future__ import annotations
+
+import logging
+import threading
+
+from oslo_config import cfg
+
+from doctor_alarm import event as event_mod
+from doctor_alarm import exception
+from doctor_alarm.inspector import derive
+from doctor_alarm.inspector import failure_policy
+from doctor_alarm.inspector import metrics
+from doctor_alarm.inspector import upkeep
+
+LOG = logging.getLogger(__name__)
+
+
+class Stage:
+    """Policy and map, and what they say of events.
+
+    :param bus: whether there is a bus that tells of servers
+    :raises ConfigurationError: one of the files is wrong
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, bus: bool = True) -> None:
+        self._conf = conf
+        self._again = threading.Event()
+        self._policy = failure_policy.load(conf)
+        self._upkeep = upkeep.Upkeep(conf, bus)
+
+    def start(self) -> None:
+        """Start to keep the map true."""
+        self._upkeep.start()
+
+    def stop(self) -> None:
+        """End that."""
+        self._upkeep.stop()
+
+    def reload(self) -> None:
+        """Read the files again before the next event; from any thread."""
+        self._again.set()
+
+    def concerns(self, event_type: object) -> bool:
+        """Whether events of a type may be faults; most are not."""
+        return isinstance(event_type, str) and (
+            self._again.is_set() or self._policy.concerns(event_type))
+
+    def inspect(self, event: event_mod.Event) -> list[event_mod.Event]:
+        """Return what follows from an event; nothing from most."""
+        if self._again.is_set():
+            self._again.clear()
+            self._read_again()
+        found = derive.inspect(event, self._policy, self._upkeep.map)
+        if found is None:
+            return []
+        derived = list(derive.events_of(found))
+        metrics.FAULTS.labels(found.status).inc()
+        metrics.DERIVED.inc(len(derived))
+        _log(found)
+        return derived
+
+    def _read_again(self) -> None:
+        self._upkeep.reload()
+        try:
+            self._policy = failure_policy.load(self._conf)
+        except exception.ConfigurationError as exc:
+            LOG.error('The failure policy stays as it was: %s',
+                      ' '.join(str(exc).split()))
+        else:
+            LOG.info('The failure policy was read again')
+
+
+def _log(found: derive.Fault) -> None:
+    LOG.info('Fault %s (%s): %s, %d servers affected',
+             found.root.message_id, found.full_cause, found.status,
+             len(found.servers))
+    if not found.servers and not found.skipped:
+        LOG.warning('No server is known for fault %s (%s): nobody but '
+                    'administrators hears of it', found.root.message_id,
+                    found.full_cause)
