@@ -139,7 +139,7 @@ class Deployment(fixtures.Fixture):
     def api(self, method, path, json=None, headers=ADMIN):
         """Call the API; returns the answer, which must be a success."""
         answer = requests.request(
-            method, self.url + path, json=json, headers=headers, timeout=30)
+            method, self.url + path, json=json, headers=headers, timeout=60)
         if answer.status_code >= 400:
             raise AssertionError('%s %s: %d %s' % (
                 method, path, answer.status_code, answer.text))
@@ -166,7 +166,7 @@ class Deployment(fixtures.Fixture):
         if 'api' in self.processes:
             try:
                 requests.get(self.url + '/healthcheck', timeout=5)
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 return False
         return all('listens' in self.log(name) for name in self.processes
                    if name != 'api')

@@ -35,7 +35,7 @@ def update_of(vm, state, project_id='p1'):
 class Story(base.TestCase):
     """Given alarms, when servers fail, then the receiver is told."""
 
-    DEFAULT_TIMEOUT = 300
+    DEFAULT_TIMEOUT = 900
     parts = ('agent', 'evaluator', 'notifier', 'api')
     extra = ''
     query = ''

@@ -86,7 +86,7 @@ class MigrationTest(base.TestCase):
         self.receiver = self.useFixture(receiver.Receiver())
         self.service = self.useFixture(test_standalone.Standalone())
         self.service.start()
-        self.wait_until(lambda: self.service.up, 60)
+        self.wait_until(lambda: self.service.up, 180)
         self.shell = self.useFixture(shell.Shell(
             {'doctor-alarm-manage': _MANAGE % sys.executable},
             PYTHONPATH=str(TOP), STATE=self.service.folder,

@@ -56,7 +56,7 @@ class RecipesTest(base.TestCase):
             _CONFIG % {'certificate': self.folder / 'cert.pem',
                        'passwords': self.passwords()}))
         self.service.start()
-        self.wait_until(lambda: self.service.up, 60)
+        self.wait_until(lambda: self.service.up, 180)
         clouds = self.folder / 'clouds.yaml'
         clouds.write_text(json.dumps(_CLOUDS) % {'url': self.service.url})
         self.shell = self.useFixture(shell.Shell(

@@ -76,7 +76,7 @@ class Standalone(fixtures.Fixture):
 
 class StandaloneTest(base.TestCase):
 
-    DEFAULT_TIMEOUT = 300
+    DEFAULT_TIMEOUT = 600
     config = ''
 
     def setUp(self):
@@ -86,7 +86,7 @@ class StandaloneTest(base.TestCase):
 
     def given_running(self):
         self.service.start()
-        self.wait_until(lambda: self.service.up, 60)
+        self.wait_until(lambda: self.service.up, 180)
 
     def given_alarm(self, vm=None, **alarm):
         answer = self.service.api('POST', '/v2/alarms', {
@@ -185,7 +185,7 @@ class TestStandalone(StandaloneTest):
 
     def test_the_log_has_the_ids_of_a_request(self):
         self.service.start('--debug')
-        self.wait_until(lambda: self.service.up, 60)
+        self.wait_until(lambda: self.service.up, 180)
         given = 'req-%s' % uuid.uuid4()
 
         answer = self.service.api(

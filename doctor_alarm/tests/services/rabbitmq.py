@@ -94,7 +94,7 @@ class RabbitMQ(process.Service):
             [process.find_binary('erl_call'), '-c', self._cookie,
              '-n', self._node, '-e'],
             input=expression + '.\n', env=self._environment(), text=True,
-            capture_output=True, timeout=30)
+            capture_output=True, timeout=120)
         if not answer.stdout.startswith('{ok, '):
             raise process.ServiceFailed('%s: %s' % (
                 expression, answer.stdout + answer.stderr))

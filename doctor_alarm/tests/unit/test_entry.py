@@ -36,44 +36,50 @@ class ImportTest(base.TestCase):
         self.folder = self.useFixture(fixtures.TempDir()).path
         with open(os.path.join(self.folder, 'oslo_config.py'), 'w') as file:
             file.write('import time\nprint("importing", flush=True)\n'
-                       'time.sleep(100)\n')
+                       'time.sleep(1000)\n')
 
-    def start(self, name):
-        child = subprocess.Popen(
+    def start(self, *names):
+        """Start commands, all at once; return them by their names."""
+        children = {name: subprocess.Popen(
             [sys.executable, '-m', 'doctor_alarm.cmd.entry', name],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True, env=dict(
                 os.environ, PYTHONPATH='%s:%s' % (self.folder, TOP)))
-        self.addCleanup(child.communicate)
-        self.addCleanup(child.kill)
-        self.assertEqual('importing\n', child.stdout.readline())
-        return child
+            for name in names}
+        for child in children.values():
+            self.addCleanup(child.communicate)
+            self.addCleanup(child.kill)
+        for child in children.values():
+            self.assertEqual('importing\n', child.stdout.readline())
+        return children
+
+    def check_interrupted(self, children):
+        for name, child in children.items():
+            _out, errors = child.communicate()
+            self.assertEqual(('Interrupted\n', 130),
+                             (errors, child.returncode), name)
 
     def test_hang_up_does_not_end_a_service(self):
-        for name in sorted(entry.SERVICES):
-            child = self.start(name)
+        children = self.start(*sorted(entry.SERVICES))
+        for child in children.values():
             child.send_signal(signal.SIGHUP)
             child.send_signal(signal.SIGINT)
 
-            # then: it is the other one that ended it
-            _out, errors = child.communicate(timeout=60)
-            self.assertEqual(('Interrupted\n', 130),
-                             (errors, child.returncode), name)
+        # then: it is the other one that ended it
+        self.check_interrupted(children)
 
     def test_ctrl_c_is_one_line(self):
-        for name in ('manage', 'quickstart', 'status'):
-            child = self.start(name)
+        children = self.start('manage', 'quickstart', 'status')
+        for child in children.values():
             child.send_signal(signal.SIGINT)
 
-            _out, errors = child.communicate(timeout=60)
-            self.assertEqual(('Interrupted\n', 130),
-                             (errors, child.returncode), name)
+        self.check_interrupted(children)
 
     def test_a_lost_terminal_ends_what_belongs_to_it(self):
-        child = self.start('quickstart')
+        child, = self.start('quickstart').values()
         child.send_signal(signal.SIGHUP)
 
-        child.communicate(timeout=60)
+        child.communicate()
         self.assertEqual(-signal.SIGHUP, child.returncode)
 
 

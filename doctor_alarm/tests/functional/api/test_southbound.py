@@ -55,7 +55,7 @@ class SouthboundTest(base.TestCase):
         self.service = self.useFixture(test_standalone.Standalone(
             CONFIG % users))
         self.service.start()
-        self.wait_until(lambda: self.service.up, 60)
+        self.wait_until(lambda: self.service.up, 180)
         self.now = datetime.datetime.now(datetime.UTC).isoformat()
         self.ask('POST', '/v2/alarms', {
             'name': 'hosts', 'type': 'event', 'event_rule': RULE,

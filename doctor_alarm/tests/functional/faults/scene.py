@@ -380,7 +380,7 @@ class Standalone(Scene):
 
     def start(self):
         self.service.start('--state-path', self.state)
-        self.until(lambda: self.service.up, 60)
+        self.until(lambda: self.service.up, 180)
 
     def processes(self):
         return {'standalone': self.service.child}
