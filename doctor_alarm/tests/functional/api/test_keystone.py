@@ -2,14 +2,18 @@
 """Tokens of a real Keystone: whose they are, what they allow, their end."""
 
 import datetime
+import json
 
+from aodhclient.v2 import client as aodh
 from keystoneauth1.identity import v3
 from keystoneauth1 import loading
 from keystonemiddleware import opts as keystone_opts
 import webtest
 
 from doctor_alarm.api import app
+from doctor_alarm.api import server
 from doctor_alarm.tests import base
+from doctor_alarm.tests.functional.api import commands
 from doctor_alarm.tests import matrix
 from doctor_alarm.tests import realkeystone
 from doctor_alarm.tests.realnova import configuration
@@ -177,3 +181,67 @@ class KeystoneTest(base.TestCase):
                     ('POST', '/v1/events', {'event': matrix.EVENT})]:
                 answer = self.ask(token, method, path, doc)
                 self.assertEqual(403, answer.status_int, scope)
+
+    def given_an_endpoint(self):
+        """Serve the API where the catalog says."""
+        self.conf.set_override('host', '127.0.0.1', group='api')
+        self.conf.set_override('port', 0, group='api')
+        served = server.Server(self.conf, app.build_app(
+            self.conf, self.db, api_base.Events()))
+        served.start()
+        self.addCleanup(served.stop)
+        service = self.keystone.create(
+            'service', type='alarming', name='doctor_alarm')
+        self.addCleanup(
+            self.keystone.request, 'DELETE', '/services/' + service)
+        self.keystone.create(
+            'endpoint', service_id=service, interface='public',
+            region_id=configuration.REGION, url=served.url)
+
+    def run_client(self, client, caller, command, *arguments, status=0):
+        """Run a command as a user would; return what it says."""
+        found, output, errors = client.run(
+            *command.split(), *arguments, OS_AUTH_TYPE='password',
+            OS_AUTH_URL=self.keystone.deployment.auth_url,
+            OS_IDENTITY_API_VERSION='3', OS_USERNAME='a ' + caller,
+            OS_PASSWORD=PASSWORD, OS_REGION_NAME=configuration.REGION,
+            OS_PROJECT_NAME=matrix.CALLERS[caller][0],
+            OS_USER_DOMAIN_ID='default', OS_PROJECT_DOMAIN_ID='default',
+            no_proxy='*')
+        self.assertEqual(status, found, errors)
+        return output or errors
+
+    def test_the_command_lines(self):
+        self.given_an_endpoint()
+        for program in commands.MODULES:
+            client = self.useFixture(commands.Client(program))
+
+            def ask(*args, client=client):
+                return json.loads(self.run_client(
+                    client, *args, '-f', 'json'))
+
+            created = ask('member', 'alarm create', '--type', 'event',
+                          '--name', 'vm1 down')
+            self.assertEqual(self.projects[matrix.OWN], created['project_id'])
+            alarm_id = created['alarm_id']
+            for called in 'vm1 down', alarm_id:
+                self.assertEqual(alarm_id, ask(
+                    'reader', 'alarm show', called)['alarm_id'])
+            self.assertEqual([], ask('other project', 'alarm list'))
+            self.assertIn('not found', self.run_client(
+                client, 'other project', 'alarm show', alarm_id, status=1))
+            self.assertIn('RBAC Authorization Failed', self.run_client(
+                client, 'reader', 'alarm delete', alarm_id, status=1))
+            self.run_client(client, 'member', 'alarm delete', 'vm1 down')
+
+    def test_the_library(self):
+        self.given_an_endpoint()
+        alarms = aodh.Client(session=self.session('member')).alarm
+
+        created = alarms.create({
+            'name': 'a', 'type': 'event', 'event_rule': {}})
+
+        self.assertEqual(self.users['member'], created['user_id'])
+        self.assertEqual([created], alarms.list())
+        self.assertEqual([], aodh.Client(
+            session=self.session('other project')).alarm.list())
