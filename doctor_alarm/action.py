@@ -69,8 +69,21 @@ def has_credentials(url: str) -> bool:
 
 
 def is_masked(url: str) -> bool:
-    """Whether a URL was shown, and lacks its credentials."""
-    return MASK in url and masked(url) == url
+    """Whether a URL was shown, and lacks some of its credentials.
+
+    Who replaces a part of them, and leaves the mask of another, means the
+    one that is hidden, and not three stars.
+    """
+    if MASK not in url or is_sealed(url):
+        return False
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return False
+    userinfo = parts.netloc.rpartition('@')[0]
+    return url == MASK or MASK in userinfo.split(':') or any(
+        MASK in (item, item.partition('=')[2])
+        for item in parts.query.split('&'))
 
 
 def restored(urls: Sequence[str], own: Iterable[str],

@@ -8,10 +8,12 @@ the user a sentence, and at every connection, where it decides.
 """
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from concurrent import futures
 import ipaddress
 import socket
+from typing import Any
 
 from oslo_config import cfg
 
@@ -20,13 +22,17 @@ from doctor_alarm import exception
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Seconds that the look-up of a name may take while an alarm is defined.
+#: Seconds that the look-up of names may take while an alarm is defined.
 LOOK_UP_TIMEOUT = 2.0
 #: Look-ups at once: servers of names that hang must not fill the process.
 _LOOK_UPS = futures.ThreadPoolExecutor(8, thread_name_prefix='look-up')
 
-#: IPv6 addresses that are another way to say an IPv4 one (RFC 6052).
-_NAT64 = ipaddress.IPv6Network('64:ff9b::/96')
+#: IPv6 addresses that end in an IPv4 one which they may lead to: of
+#: translators (RFC 6052, RFC 8215), and an old way to write it (RFC 4291).
+_ENDING_IN_IPV4 = tuple(map(ipaddress.IPv6Network, (
+    '64:ff9b::/96', '64:ff9b:1::/48', '::/96')))
+#: Below are the unspecified address, loopback and nothing else.
+_FIRST_IPV4 = 1 << 24
 
 
 class Guard:
@@ -58,11 +64,24 @@ class Guard:
 
         :param look_up: whether names are looked up; else they are permitted
         """
-        try:
-            ipaddress.ip_address(host.partition('%')[0])
-        except ValueError:
-            return not look_up or all(map(self.permits, _addresses(host)))
-        return self.permits(host)
+        return not self.refused([host], look_up)
+
+    def refused(self, hosts: Iterable[str], look_up: bool = True) -> set[str]:
+        """Return those hosts that are not permitted, see above.
+
+        However many there are, it takes no longer than a look-up may.
+        """
+        known: dict[str, set[str]] = {}
+        names = []
+        for host in hosts:
+            if _is_address(host):
+                known[host] = {host}
+            else:
+                names.append(host)
+        if look_up:
+            known.update(_addresses(names))
+        return {host for host, addresses in known.items()
+                if not all(map(self.permits, addresses))}
 
 
 def make(conf: cfg.ConfigOpts) -> Guard:
@@ -94,7 +113,8 @@ def _forms(address: Address) -> list[Address]:
     forms: list[Address] = [address]
     if isinstance(address, ipaddress.IPv6Address):
         embedded = address.ipv4_mapped or address.sixtofour
-        if embedded is None and address in _NAT64:
+        if (embedded is None and int(address) >= _FIRST_IPV4
+                and _inside(address, _ENDING_IN_IPV4)):
             embedded = ipaddress.IPv4Address(int(address) & 0xffffffff)
         if embedded is not None:
             forms.append(embedded)
@@ -104,12 +124,27 @@ def _forms(address: Address) -> list[Address]:
     return forms
 
 
-def _addresses(host: str) -> set[str]:
-    look_up = _LOOK_UPS.submit(
-        socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+def _is_address(host: str) -> bool:
     try:
-        return {str(found[4][0])
-                for found in look_up.result(LOOK_UP_TIMEOUT)}
-    except (OSError, UnicodeError, futures.TimeoutError):
-        look_up.cancel()
+        ipaddress.ip_address(host.partition('%')[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _addresses(names: Collection[str]) -> dict[str, set[str]]:
+    """Return the addresses of names, of those not known in time none."""
+    look_ups = {name: _LOOK_UPS.submit(
+        socket.getaddrinfo, name, None, type=socket.SOCK_STREAM)
+        for name in names}
+    futures.wait(look_ups.values(), LOOK_UP_TIMEOUT)
+    return {name: _found(look_up) for name, look_up in look_ups.items()}
+
+
+def _found(look_up: futures.Future[list[Any]]) -> set[str]:
+    if look_up.cancel() or not look_up.done():
+        return set()
+    try:
+        return {str(found[4][0]) for found in look_up.result()}
+    except (OSError, UnicodeError):
         return set()

@@ -121,8 +121,8 @@ def check_actions(services: base.Services, request: webob.Request,
                 'You are not authorized to create action: %.200s'
                 % _shown(used[scheme]))
     known = _hosts(present) if present else {}
-    check_hosts(alarm, lambda host: host in known
-                or services.guard.permits_host(host))
+    refused = services.guard.refused(_hosts(alarm).keys() - known.keys())
+    check_hosts(alarm, lambda host: host not in refused)
 
 
 def _check_count(alarm: alarm_obj.Alarm, most: int) -> None:
@@ -198,10 +198,12 @@ def _scheme(url: str) -> str:
 
 def _shown(url: str) -> str:
     """Return what may be shown of a URL that may not be one."""
-    shown = action.masked(url)
-    if '://' in shown or '@' not in shown:
-        return shown
-    return action.MASK + '@' + shown.rpartition('@')[2]
+    scheme, slashes, rest = action.masked(url).partition('://')
+    if not slashes or ':' in scheme:
+        scheme, slashes, rest = '', '', scheme + slashes + rest
+    # A password with a slash in it is no part of what is parsed as userinfo.
+    _hidden, at, host = rest.rpartition('@')
+    return scheme + slashes + (action.MASK if at else '') + at + host
 
 
 def _owner(services: base.Services, request: webob.Request, doc: Any,

@@ -11,6 +11,7 @@ import webob
 
 from doctor_alarm import exception
 from doctor_alarm.objects import query
+from doctor_alarm.schemas import query as schema
 
 _PAGING = frozenset(('sort', 'limit', 'marker'))
 _FILTER = frozenset(('q.field', 'q.op', 'q.value', 'q.type'))
@@ -31,6 +32,10 @@ def page(request: webob.Request, sort: Sequence[tuple[str, str]],
     _refuse_unknown(request, also)
     limit = _limit(request.GET.get('limit'), max_limit)
     asked = [_sort(text) for text in request.GET.getall('sort')]
+    # What comes after a marker takes a condition for each pair of them.
+    if len(asked) > schema.MAX_ORDER:
+        raise exception.Invalid(
+            'sort may be given at most %d times' % schema.MAX_ORDER)
     return query.Page(sort=asked or sort, limit=limit,
                       marker=request.GET.get('marker') or None)
 

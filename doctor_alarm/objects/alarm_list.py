@@ -17,7 +17,7 @@ _SEVERITY = {'low': 1, 'moderate': 2, 'critical': 3}
 
 
 def _severity(value: Any) -> int:
-    if value not in _SEVERITY:
+    if not isinstance(value, str) or value not in _SEVERITY:
         raise ValueError('one of %s' % ', '.join(_SEVERITY))
     return _SEVERITY[value]
 

@@ -149,15 +149,19 @@ def values_of(expression: Any, names: Collection[str]) -> Iterator[Any]:
                 yield operand
 
 
-def _size(part: Any, depth: int) -> int:
-    """Return how many values a filter compares with."""
+def _size(part: Any, depth: int, pattern: bool = False) -> int:
+    """Return how many values a filter compares with.
+
+    :param pattern: whether it is one, of which each alternative is a value
+    """
     if depth > 2 * MAX_DEPTH:
         return 1
     if isinstance(part, dict):
-        return sum(_size(item, depth + 1) for item in part.values())
+        return sum(_size(item, depth + 1, pattern or name == MATCHES)
+                   for name, item in part.items())
     if isinstance(part, list):
-        return sum(_size(item, depth + 1) for item in part)
-    return 1
+        return sum(_size(item, depth + 1, pattern) for item in part)
+    return 1 + part.count('|') if pattern and isinstance(part, str) else 1
 
 
 def _compare(fields: Fields, op: str,

@@ -84,11 +84,12 @@ _TIME_CONSTRAINTS = {
         'type': 'object',
         'properties': {
             'name': _TEXT_255,
-            'description': {'type': ['string', 'null']},
+            # Each event that may hit the alarm reads it.
+            'description': {'type': ['string', 'null'], 'maxLength': 1024},
             'start': {'type': 'string', 'minLength': 1, 'maxLength': 255},
             'duration': {'type': ['integer', 'string'], 'minimum': 0,
                          'maxLength': 18},
-            'timezone': {'type': ['string', 'null']},
+            'timezone': {'type': ['string', 'null'], 'maxLength': 255},
         },
         'required': ['name', 'start', 'duration'],
         'additionalProperties': False,

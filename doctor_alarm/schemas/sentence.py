@@ -38,9 +38,13 @@ class Checker:
             self._quick(doc)
         except fastjsonschema.JsonSchemaValueException:
             # There is an error for each missing name, none of which says it.
-            yield from dict.fromkeys(
-                found for error in self._exact.iter_errors(doc)
-                for found in _of(error, within))
+            # One at a time: a large body may have very many.
+            seen = set()
+            for error in self._exact.iter_errors(doc):
+                for found in _of(error, within):
+                    if found not in seen:
+                        seen.add(found)
+                        yield found
 
     def first(self, doc: Any) -> str | None:
         """Return the sentence of the first thing that is wrong, if any."""

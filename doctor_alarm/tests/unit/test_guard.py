@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import fixtures
 from oslo_config import cfg
@@ -30,13 +31,14 @@ class AddressTest(base.TestCase):
                 'fe80::1', 'fe80::1%eth0', 'fd00:ec2::254',
                 # the same in other words
                 '::ffff:127.0.0.1', '::ffff:169.254.169.254',
-                '64:ff9b::a9fe:a9fe', '2002:a9fe:a9fe::1'):
+                '64:ff9b::a9fe:a9fe', '2002:a9fe:a9fe::1',
+                '64:ff9b:1::a9fe:a9fe', '::169.254.169.254'):
             self.assertFalse(a_guard().permits(address), address)
 
     def test_permitted_by_default(self):
         for address in ('10.0.0.5', '192.168.1.1', '172.16.0.1', '192.0.2.7',
                         '2001:db8::1', 'fd12::1', '64:ff9b::a00:5',
-                        '::ffff:192.0.2.7'):
+                        '::ffff:192.0.2.7', '64:ff9b:1::a00:5'):
             self.assertTrue(a_guard().permits(address), address)
 
     def test_exceptions(self):
@@ -48,6 +50,13 @@ class AddressTest(base.TestCase):
             list(map(given.permits, (
                 '10.2.0.1', '10.1.0.1', '::ffff:10.1.0.1', 'fd01::6',
                 'fd01::5'))))
+
+    def test_loopback_can_be_an_exception(self):
+        given = a_guard(allowed_networks=['127.0.0.0/8', '::1/128'])
+
+        for address in ('127.0.0.1', '::1', '::ffff:127.0.0.1'):
+            self.assertTrue(given.permits(address), address)
+        self.assertFalse(given.permits('::'))
 
     def test_what_is_no_address(self):
         self.assertFalse(a_guard().permits('localhost'))
@@ -103,3 +112,11 @@ class HostTest(base.TestCase):
 
         for _ in range(20):
             self.assertTrue(a_guard().permits_host('hangs.example'))
+
+        # then: many of them neither
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.guard.LOOK_UP_TIMEOUT', 1))
+        began = time.monotonic()
+        self.assertEqual(set(), a_guard().refused(
+            'h%d.example' % n for n in range(200)))
+        self.assertLess(time.monotonic() - began, 100)

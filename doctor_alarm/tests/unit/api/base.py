@@ -55,7 +55,8 @@ class ApiTestCase(base.TestCase):
         self.conf.set_override('auth_mode', self.auth_mode, group='api')
         # No name server is asked about the receivers of examples.
         self.useFixture(fixtures.MonkeyPatch(
-            'doctor_alarm.guard._addresses', self.addresses.__getitem__))
+            'doctor_alarm.guard._addresses', lambda names: {
+                name: self.addresses[name] for name in names}))
         self.prepare()
         self.events = Events()
         self.app = webtest.TestApp(

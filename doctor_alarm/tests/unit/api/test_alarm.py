@@ -154,6 +154,10 @@ class CreateTest(base.ApiTestCase):
                  'event_rule.clear. '),
                 ({'event_rule': {'query': [item, dict(
                     item, field='traits.')]}}, 'event_rule.query[1].field'),
+                *(({'time_constraints': [{
+                    'name': 'a', 'start': '0 0 * * *', 'duration': 1,
+                    name: 'x' * 1025}]}, 'time_constraints[0].' + name)
+                  for name in ('description', 'timezone')),
                 *(({'event_rule': {'timeout': value}}, 'event_rule.timeout')
                   for value in (0, -1, 1.5, '60', True, [], 31536001)),
                 ({'event_rule': {'timeout': 9, 'after': {}}},

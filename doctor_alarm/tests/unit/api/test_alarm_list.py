@@ -92,6 +92,7 @@ class ListTest(base.ApiTestCase):
         for query, words in [
                 ('?limit=0', 'limit'), ('?limit=x', 'limit'),
                 ('?limit=-1', 'limit'), ('?sort=nope', 'nope'),
+                ('?' + '&'.join(['sort=name'] * 21), 'at most 20 times'),
                 ('?sort=name:up', 'asc or desc'), ('?marker=x', 'Marker x'),
                 ('?foo=1', 'Unknown argument: "foo"'),
                 ('?q.field=name', 'q.value'),

@@ -51,6 +51,8 @@ class TestCredentials(CredentialsTestCase):
         for url in (URL.replace('http:', 'smtp:'), URL + '\n', URL + ' x',
                     'bob:hush@receiver', 'http:bob:hush@receiver/hook',
                     'http://bob:hush@receiver:port/hook',
+                    'http://bob:hush/2@receiver/', 'http://bob:hush?2@r/',
+                    'http://bob:hush#2@r/', 'bob:hush://2@receiver/',
                     URL + action.SEPARATOR + 'a' + action.SEPARATOR + 'b',
                     'log://bob:hush@receiver'):
             for method, path in (('post', '/v2/alarms'), ('put', self.path)):
@@ -117,6 +119,18 @@ class TestCredentials(CredentialsTestCase):
                 status=400)
             self.assertIn('alarm_actions',
                           answer['error_message']['faultstring'])
+
+    def test_a_mask_is_not_stored_as_if_it_were_the_secret(self):
+        for url in ('http://bob:***@receiver/hook?topic=alarms',
+                    'http://bob:hush4@receiver/hook?token=***&topic=alarms',
+                    'http://receiver/hook?***', '***'):
+            self.fault(400, 'put', self.path, {
+                **self.shown, 'alarm_actions': [url]})
+        self.assertEqual([URL, PLAIN], self.urls())
+        # In a path it hides nothing.
+        self.call('put', self.path, {
+            **self.shown, 'alarm_actions': ['http://receiver/***']})
+        self.assertEqual(['http://receiver/***'], self.urls())
 
     def test_those_that_look_the_same_keep_their_order(self):
         urls = ['http://alice:1@h/x', 'http://bob:2@h/x', 'http://plain/']

@@ -3,6 +3,7 @@
 
 import json
 
+from doctor_alarm.objects import alarm_list
 from doctor_alarm.tests.unit.api import base
 
 
@@ -64,6 +65,14 @@ class QueryTest(base.ApiTestCase):
             self.assertEqual(
                 expected, [alarm['name'] for alarm in found], pattern)
 
+    def test_the_longest_filters(self):
+        for longest in ({'or': [{'=~': {'name': 'a|b|c'}}] * 300},
+                        {'and': [{'not': {'=~': {'name': 'x'}}}] * 900},
+                        {'in': {'name': ['a'] * 900}}):
+            for _level in range(17):
+                longest = {'not': longest}
+            self.call('post', '/v2/query/alarms', query(longest))
+
     def test_confined_to_the_project_whatever_is_asked(self):
         for expression in [
                 {'!=': {'name': 'a'}}, {'not': {'=': {'name': 'a'}}},
@@ -105,9 +114,13 @@ class QueryTest(base.ApiTestCase):
                 (query({'=~': {'name': 'a$b'}}), 'pattern'),
                 (query({'=~': {'name': '.*' * 9}}), '8 times'),
                 (query({'=~': {'name': '|' * 20}}), '20 alternatives'),
+                (query({'or': [{'=~': {'name': 'a|b'}}] * 451}), '900 parts'),
                 (query({'=~': {'enabled': 'a'}}), 'for texts'),
                 (query({'=': {'alarm_actions': 'a'}}), 'alarm_actions'),
                 (query({'=': {'timestamp': 'x'}}), 'ISO 8601'),
+                *((query({'=': {name: []}}), 'Value of field "%s"' % name)
+                  for name in alarm_list.FIELDS),
+                (query({'in': {'severity': [{}]}}), 'low, moderate'),
                 ({'orderby': '{"name": "asc"}'}, 'orderby'),
                 ({'orderby': '[7]'}, 'orderby'),
                 ({'orderby': '[{"name": "up"}]'}, 'asc or desc'),

@@ -40,9 +40,6 @@ class ReceiversTest(base.ApiTestCase):
 
     def test_an_alarm_with_one_that_was_blocked_later_can_be_changed(self):
         self.addresses = {**self.addresses, 'moved': {'192.0.2.8'}}
-        self.useFixture(base.fixtures.MonkeyPatch(
-            'doctor_alarm.guard._addresses',
-            lambda host: self.addresses[host]))
         created = self.create(alarm_actions=['http://moved/'])
         self.addresses['moved'] = {'127.0.0.1'}
         path = '/v2/alarms/' + created['alarm_id']
