@@ -131,6 +131,7 @@ class MigrationTest(base.TestCase):
                 continue
             here = there.pop(alarm['alarm_id'])
             self.assertEqual(None, here.pop('resource_id'))
+            self.assertEqual({}, here.pop('delivery'))
             for name in ('ok_actions', 'alarm_actions'):
                 self.assertEqual(
                     list(map(place, alarm[name])),
