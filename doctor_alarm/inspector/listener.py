@@ -46,13 +46,16 @@ class Listener:
         self._reader = changes.Reader(
             conf[options.GROUP].monitored_property)
         self._servers: list[messaging.BatchServer] = []
-        # Not one that another inspector of this host might have as well, for
-        # each would miss what the other one gets.
-        self._queue = 'doctor_alarm-inspector-%s-%s' % (
-            socket.gethostname(), uuid.uuid4().hex[:8])
+        self._stopping = threading.Event()
+        self._queue = ''
 
     def start(self) -> None:
         """Connect, as soon as there is a broker; returns at once."""
+        # Not one that another worker or inspector of this host might have as
+        # well, for each would miss what the other one gets. Here, because
+        # workers are forked before they start.
+        self._queue = 'doctor_alarm-inspector-%s-%s' % (
+            socket.gethostname(), uuid.uuid4().hex[:8])
         for url in list(self._conf.agent.messaging_urls) or [None]:
             server = messaging.BatchServer(
                 messaging.get_transport(self._conf, url), self._targets(),
@@ -62,16 +65,19 @@ class Listener:
             threading.Thread(target=self._connect, args=(server,),
                              name='map connects', daemon=True).start()
 
-    @staticmethod
-    def _connect(server: messaging.BatchServer) -> None:
+    def _connect(self, server: messaging.BatchServer) -> None:
         try:
             server.start()
+            if self._stopping.is_set():     # while it was connecting
+                server.halt()
+                server.disconnect()
         except Exception as exc:
             LOG.error('The resource map does not hear of changes: %s',
                       messaging.reason_of(exc))
 
     def stop(self) -> None:
         """Take nothing more and disconnect."""
+        self._stopping.set()
         for server in self._servers:
             server.halt()
         for server in self._servers:

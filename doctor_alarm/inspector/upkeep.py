@@ -55,7 +55,7 @@ class Upkeep:
         self.map = resource_map.ResourceMap(
             section.resource_map_stale_after,
             lookup.Lookup(nova, section.lookup_timeout) if nova else None)
-        if bus and section.exchanges:
+        if bus and section.exchanges and _has_bus(conf):
             self._listener = listener.Listener(conf, self.map)
         self._plan(nova)
 
@@ -105,6 +105,12 @@ class Upkeep:
         servers = map_file.read(self._options.resource_map_file)
         fill(self.map, servers)
         LOG.info('The resource map has %d servers', len(servers))
+
+
+def _has_bus(conf: cfg.ConfigOpts) -> bool:
+    """Whether there is one to listen on; a standalone service may not."""
+    return bool(conf.agent.messaging_urls or conf.transport_url
+                or conf.oslo_messaging_notifications.transport_url)
 
 
 class Servers:

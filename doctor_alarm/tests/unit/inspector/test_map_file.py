@@ -118,3 +118,14 @@ class MapFileTest(base.TestCase):
             exception.ConfigurationError, upkeep.Upkeep,
             configuration.prepare(inspector__resource_map_file=self.path))
         self.assertIn('is no JSON', str(error))
+
+
+class WhereFromTest(base.TestCase):
+
+    def test_without_a_bus_and_without_nova(self):
+        kept = upkeep.Upkeep(configuration.prepare(transport_url=''))
+        kept.start()
+        self.addCleanup(kept.stop)
+
+        self.assertEqual([], kept.map.servers_of('h1'))
+        self.assertIsNone(kept._listener)
