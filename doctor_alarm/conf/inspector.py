@@ -16,6 +16,22 @@ packaged policy. It is read again on SIGHUP.
 Queue of the inspectors on our own hop. Inspectors that have it in common share
 the faults. Change it to run two independent doctor_alarm on one broker.
 """),
+    cfg.StrOpt('action_pool', default='doctor_alarm_inspector_actions',
+               help="""
+Queue of what nova and neutron are to be told. Change it together with
+event_pool.
+"""),
+    cfg.IntOpt('action_concurrency', default=10, min=1, max=100, help="""
+Calls to nova and neutron at a time, of each process. Lower it where a fault of
+a large host keeps nova from other work.
+"""),
+    cfg.FloatOpt('action_retry_max', default=30.0, min=0.1, help="""
+Longest pause between two attempts of a call, in seconds.
+"""),
+    cfg.FloatOpt('action_timeout', default=600.0, min=1.0, max=1500.0, help="""
+Seconds after which a call that always fails is given up, and reported as
+failed. RabbitMQ wants to know of a message within half an hour.
+"""),
     cfg.IntOpt('workers', default=1, min=1, help="""
 Processes of the inspector on this host, each with a resource map of its own.
 One derives the events of thousands of servers in a second: raise it only when

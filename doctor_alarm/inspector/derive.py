@@ -27,6 +27,9 @@ UNKNOWN = 'unknown'
 CORRELATION_ID = 'correlation_id'
 IS_ROOT_CAUSE = 'is_root_cause'
 ROOT_CAUSE = 'root_cause'
+ACTIONS = 'actions'
+FENCING = 'fencing'
+MISSING = 'missing'
 
 #: What a monitor says of a fault that only administrators hear: it may name
 #: hosts.
@@ -103,6 +106,7 @@ def _of_fault(found: Fault) -> event_mod.Event:
         fault.STATUS: found.status, IS_ROOT_CAUSE: True,
         'fault_type': found.root.event_type,
         'affected': len(found.servers), 'unmonitored': found.skipped,
+        **_actions(found, of_host=True),
         **({fault.HOSTNAME: found.named, 'host': found.named}
            if found.entry.affected.whole_host else {})})
 
@@ -112,7 +116,8 @@ def _for_administrators(found: Fault,
     # Nobody's: were it the owner's, the owner would see it as well.
     return _event(found, SERVER_EVENT, '%s full' % server.id, {
         **_of_server(found, server), **_full(found), **_host(server),
-        'owner_id': server.project_id})
+        'owner_id': server.project_id, fault.STATUS: found.status,
+        **_actions(found, of_host=False)})
 
 
 def _for_owner(found: Fault, server: resource_map.Server) -> event_mod.Event:
@@ -132,7 +137,7 @@ def _for_owner(found: Fault, server: resource_map.Server) -> event_mod.Event:
 def _of_server(found: Fault, server: resource_map.Server,
                ) -> dict[str, event_mod.TraitValue]:
     state = found.entry.state
-    if found.entry.is_over:
+    if state == failure_policy.ACTUAL:
         state = server.state or UNKNOWN
     traits: dict[str, event_mod.TraitValue] = {
         'resource_id': server.id, 'instance_id': server.id,
@@ -151,6 +156,20 @@ def _full(found: Fault) -> dict[str, event_mod.TraitValue]:
     told = found.root.traits
     return {ROOT_CAUSE: found.full_cause,
             **{name: told[name] for name in _FULL if name in told}}
+
+
+def _actions(found: Fault, of_host: bool,
+             ) -> dict[str, event_mod.TraitValue]:
+    """Return what nova and neutron are to be told, for those who do it."""
+    names = [name for name in found.entry.actions
+             if (name == failure_policy.FORCE_DOWN) == of_host]
+    if not names:
+        return {}
+    traits: dict[str, event_mod.TraitValue] = {ACTIONS: ','.join(names)}
+    if not of_host and found.entry.fencing and str(
+            found.root.traits.get(fault.FENCED)).lower() != 'true':
+        traits[FENCING] = MISSING
+    return traits
 
 
 def _event(found: Fault, event_type: str, suffix: str,

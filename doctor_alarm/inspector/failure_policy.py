@@ -22,7 +22,14 @@ PACKAGED = 'inspector/data/failure_policy.yaml'
 ACTUAL = 'actual'
 
 _KEYS = ('event_type', 'query', 'root_cause', 'affected', 'state',
-         'show_host', 'unmonitored')
+         'show_host', 'unmonitored', 'actions', 'fencing')
+#: What nova and neutron can be told: of the host, and of each server.
+FORCE_DOWN = 'force_down'
+RESET_STATE = 'reset_state'
+ACTIONS = (FORCE_DOWN, RESET_STATE, 'data_plane_status')
+#: States that nova can be told.
+ACTIVE = 'active'
+_NOVA_STATES = ('error', ACTIVE)
 #: What a condition on servers may ask for.
 _FIELDS = ('id', 'name', 'project_id', 'host', 'state')
 _CONDITION = ('field', 'op', 'value', 'type')
@@ -81,11 +88,13 @@ class Entry:
     state: str
     show_host: bool
     unmonitored: bool
+    actions: tuple[str, ...] = ()
+    fencing: bool = False
 
     @property
     def is_over(self) -> bool:
         """Whether it says that a fault is over."""
-        return self.state == ACTUAL
+        return self.state in (ACTUAL, ACTIVE)
 
     def fits(self, event: event_mod.Event) -> bool:
         """Whether it is for an event."""
@@ -141,13 +150,33 @@ def _entry(file: document.File, line: int, item: Any) -> Entry:
         item, 'event_type', single=True))
     rules = tuple(_rule(file, item, 'query', {'event_type': text})
                   for text in event_types)
+    affected = _affected(file, item)
     return Entry(
         event_types=event_types, rules=rules,
         root_cause=file.text(item, 'root_cause'),
-        affected=_affected(file, item), state=file.text(item, 'state'),
+        affected=affected, state=file.text(item, 'state'),
         show_host=_flag(file, item, 'show_host'),
         unmonitored=_choice(
-            file, item, 'unmonitored', ('skip', 'include')) == 'include')
+            file, item, 'unmonitored', ('skip', 'include')) == 'include',
+        actions=_actions(file, item, affected),
+        fencing=_flag(file, item, 'fencing'))
+
+
+def _actions(file: document.File, item: document.Mapping,
+             affected: Affected) -> tuple[str, ...]:
+    if 'actions' not in item:
+        return ()
+    for line, name in file.texts(item, 'actions', single=True):
+        if name not in ACTIONS:
+            raise file.error(line, 'actions must be of %s' % (
+                ', '.join(ACTIONS)))
+        if name == FORCE_DOWN and not affected.whole_host:
+            raise file.error(line, 'force_down needs servers_of')
+        if name == RESET_STATE and item['state'] not in _NOVA_STATES:
+            raise file.error(line, 'reset_state needs one of the states %s'
+                             % ', '.join(_NOVA_STATES))
+    return tuple(name for _line, name in file.texts(
+        item, 'actions', single=True))
 
 
 def _affected(file: document.File, parent: document.Mapping) -> Affected:

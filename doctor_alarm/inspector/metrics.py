@@ -12,3 +12,6 @@ DERIVATION = prom.Histogram(
     'doctor_alarm_derivation_seconds',
     'From the receipt of faults to the confirmation of what follows',
     buckets=(.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10))
+ACTIONS = prom.Counter(
+    'doctor_alarm_fault_actions_total',
+    'What nova and neutron were told of faults', ['action', 'outcome'])

@@ -18,8 +18,10 @@ import oslo_messaging
 from doctor_alarm import dead_letter
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
+from doctor_alarm.inspector import cloud
 from doctor_alarm.inspector import metrics
 from doctor_alarm.inspector import stage
+from doctor_alarm.inspector import worker
 from doctor_alarm import messaging
 from doctor_alarm import metrics as process_metrics
 from doctor_alarm import redact
@@ -52,6 +54,12 @@ class InspectorService(service.Service):
         self._server: messaging.BatchServer | None = None
         self._publisher: messaging.Publisher | None = None
         self._letters: dead_letter.QueueDeadLetters | None = None
+        self._actions: messaging.BatchServer | None = None
+        self._worker: worker.Worker | None = None
+        options = conf.inspector
+        if options.auth_type or options.auth_section:
+            self._worker = worker.Worker(
+                conf, cloud.Cloud(conf), self._publish, self.stopping)
 
     def check(self) -> None:
         """Stop before a fork where the queue has other settings.
@@ -59,6 +67,8 @@ class InspectorService(service.Service):
         :raises QueueMismatch: says which
         """
         self._listener().check()
+        if self._worker is not None:
+            self._action_listener(self._worker).check()
 
     def open(self) -> None:
         """Connect to the broker and start to listen."""
@@ -72,17 +82,25 @@ class InspectorService(service.Service):
         self._letters.declare_when_up(self.stopping)
         self._server = self._listener()
         self._server.start()
+        if self._worker is not None:
+            self._worker.start()
+            self._actions = self._action_listener(self._worker)
+            self._actions.start()
         process_metrics.serve(self._conf)
         LOG.info('The inspector listens')
 
     def close(self) -> None:
         """Publish what follows from what was taken, disconnect."""
-        if self._server is not None:
-            self._server.halt()
+        servers = [server for server in (self._server, self._actions)
+                   if server is not None]
+        for server in servers:
+            server.halt()
         self._batches.stop(DRAIN)
+        if self._worker is not None:
+            self._worker.stop(DRAIN)
         self._stage.stop()
-        if self._server is not None:
-            self._server.disconnect()
+        for server in servers:
+            server.disconnect()
 
     def reset(self) -> None:
         """Read policy and map again."""
@@ -93,6 +111,19 @@ class InspectorService(service.Service):
             messaging.get_own_transport(self._conf),
             [oslo_messaging.Target(topic=self._conf.evaluator.event_topic)],
             self._batches.submit, pool=self._conf.inspector.event_pool,
+            priorities=['sample'])
+
+    def _action_listener(self, to: worker.Worker) -> messaging.BatchServer:
+        def submit(incoming: Any) -> None:
+            if incoming.message.get('publisher_id') == PUBLISHER_ID:
+                to.submit(incoming)
+            else:
+                incoming.acknowledge()      # the work is in what it derives
+
+        return messaging.BatchServer(
+            messaging.get_own_transport(self._conf),
+            [oslo_messaging.Target(topic=self._conf.evaluator.event_topic)],
+            submit, pool=self._conf.inspector.action_pool,
             priorities=['sample'])
 
     def _process(self, batch: list[Any]) -> None:

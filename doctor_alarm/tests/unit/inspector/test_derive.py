@@ -82,7 +82,8 @@ class HostTest(DeriveTest):
             'hostname': 'h1', 'owner_id': 'p1', 'is_root_cause': 'False',
             'correlation_id': 'm1', 'root_cause': 'host failure: h1',
             'cause': 'h1 is dead', 'monitor_id': 'ping@h9',
-            'source': 'ping'}, seen[1].traits)
+            'source': 'ping', 'status': 'down', 'actions': 'reset_state',
+            }, seen[1].traits)
 
     def test_of_the_fault_itself(self):
         first = self.derive(base.event())[0]
@@ -95,7 +96,8 @@ class HostTest(DeriveTest):
             'unmonitored': 1, 'fault_type': 'compute.host.down',
             'correlation_id': 'm1', 'root_cause': 'host failure: h1',
             'severity': 'critical', 'cause': 'h1 is dead',
-            'monitor_id': 'ping@h9', 'source': 'ping'}, first.traits)
+            'monitor_id': 'ping@h9', 'source': 'ping',
+            'actions': 'force_down'}, first.traits)
 
     def test_up_says_the_true_state(self):
         events = self.derive(base.event(fault.HOST_UP))
@@ -137,6 +139,45 @@ class HostTest(DeriveTest):
     def test_nothing_from_what_follows(self):
         for event in self.derive(base.event()):
             self.assertEqual([], self.derive(event))
+
+
+class ActionsTest(DeriveTest):
+
+    POLICY = '''
+        - event_type: compute.host.*
+          root_cause: host failure
+          affected: {servers_of: hostname}
+          state: %s
+          actions: [force_down, reset_state, data_plane_status]
+          fencing: true
+        '''
+
+    def derived(self, state='error', **traits):
+        found = self.derive(
+            base.event(hostname='h1', **traits), self.POLICY % state)
+        return found[0].traits, self.full(found)['vm1'].traits, (
+            self.owners(found)['vm1'].traits)
+
+    def test_what_is_to_be_done_is_in_the_events_for_administrators(self):
+        of_host, of_server, of_owner = self.derived(fenced=True)
+
+        self.assertEqual('force_down', of_host['actions'])
+        self.assertEqual('reset_state,data_plane_status',
+                         of_server['actions'])
+        self.assertNotIn('fencing', of_server)
+        self.assertEqual(set(), {'actions', 'fencing'} & of_owner.keys())
+
+    def test_without_fencing(self):
+        for traits in ({}, {'fenced': False}, {'fenced': 'no'}):
+            of_host, of_server, _of_owner = self.derived(**traits)
+            self.assertNotIn('fencing', of_host)
+            self.assertEqual('missing', of_server['fencing'])
+
+    def test_active_means_that_it_is_over(self):
+        of_host, of_server, _of_owner = self.derived('active')
+
+        self.assertEqual(('up', 'up', 'active'), (
+            of_host['status'], of_server['status'], of_server['state']))
 
 
 class NovaTest(DeriveTest):

@@ -89,3 +89,20 @@ class ErrorTest(test_definitions.FileCase):
         self.refused(7, 'unmonitored must be one of skip, include',
                      'state: error\n',
                      'state: error\n      unmonitored: maybe\n')
+
+    def test_actions(self):
+        for actions, reason in (
+                ('[reboot]', 'actions must be of force_down, reset_state'),
+                ('reset', 'actions must be of'),
+                ('[]', 'a list that is not empty')):
+            self.refused(7, reason, 'state: error\n',
+                         'state: error\n      actions: %s\n' % actions)
+        self.refused(6, 'reset_state needs one of the states error, active',
+                     'state: error\n',
+                     'actions: reset_state\n      state: stopped\n')
+        self.refused(7, 'force_down needs servers_of',
+                     '{servers_of: hostname}\n      state: error\n',
+                     '{server: id}\n      state: error\n'
+                     '      actions: force_down\n')
+        self.refused(7, 'fencing must be true or false', 'state: error\n',
+                     'state: error\n      fencing: demanded\n')

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One thing that nova or neutron is to be told, as an event names it. Pure.
+
+The events of a fault carry what is to be done in their trait ``actions``; so
+the queue that holds the events holds the work as well.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import dataclasses
+
+from doctor_alarm import event as event_mod
+from doctor_alarm import fault
+from doctor_alarm.inspector import cloud
+from doctor_alarm.inspector import derive
+
+#: What came of it, an event for administrators.
+OUTCOME_EVENT = 'doctor_alarm.fault.action'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Action:
+    """What to do with a host or a server because of an event."""
+
+    name: str
+    event: event_mod.Event
+
+    @property
+    def target(self) -> str:
+        """The host or the server."""
+        return self.event.resource_id
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it takes back."""
+        return self.event.traits.get(fault.STATUS) == fault.UP
+
+    @property
+    def waits_for_fencing(self) -> bool:
+        """Whether the host must be known to be cut off, and is not."""
+        return (self.name == 'reset_state'
+                and self.event.traits.get(derive.FENCING) == derive.MISSING)
+
+    @property
+    def repeats_refusals(self) -> bool:
+        """Whether a refusal may pass.
+
+        After an evacuation nova takes a service back only when that has
+        started anew.
+        """
+        return self.name == 'force_down' and self.is_over
+
+    def apply(self, to: cloud.Cloud) -> cloud.Outcome:
+        """Do it; raises what the libraries raise."""
+        return _APPLY[self.name](to, self)
+
+    def outcome(self, outcome: cloud.Outcome,
+                reason: str) -> event_mod.Event:
+        """Return the event that tells what came of it."""
+        traits = {
+            name: self.event.traits[name] for name in (
+                'resource_id', 'instance_id', 'host', fault.HOSTNAME,
+                'owner_id', derive.CORRELATION_ID, fault.STATUS)
+            if name in self.event.traits}
+        return event_mod.Event(
+            message_id=event_mod.derived_id(
+                self.event.message_id, self.name, 'outcome'),
+            event_type=OUTCOME_EVENT, generated=self.event.generated,
+            traits={**traits, 'action': self.name, 'outcome': outcome.value,
+                    **({'reason': reason} if reason else {})},
+            publisher_id=self.event.publisher_id,
+            transformed_at=self.event.transformed_at)
+
+
+def of(event: event_mod.Event) -> Iterator[Action]:
+    """Give what is to be done because of an event."""
+    for name in str(event.traits.get(derive.ACTIONS) or '').split(','):
+        if name in _APPLY:
+            yield Action(name, event)
+
+
+def _force_down(to: cloud.Cloud, action: Action) -> cloud.Outcome:
+    return to.force_down(action.target, not action.is_over)
+
+
+def _reset_state(to: cloud.Cloud, action: Action) -> cloud.Outcome:
+    return to.reset_state(
+        action.target, str(action.event.traits.get('host', '')),
+        str(action.event.traits.get('state', '')))
+
+
+def _data_plane_status(to: cloud.Cloud, action: Action) -> cloud.Outcome:
+    return to.data_plane_status(
+        action.target, 'ACTIVE' if action.is_over else 'DOWN')
+
+
+_APPLY: dict[str, Callable[[cloud.Cloud, Action], cloud.Outcome]] = {
+    'force_down': _force_down, 'reset_state': _reset_state,
+    'data_plane_status': _data_plane_status}

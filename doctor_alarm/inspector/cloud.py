@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What nova and neutron are told of a fault. Each call may be repeated."""
+from __future__ import annotations
+
+import enum
+import threading
+from typing import Any
+
+from openstack import exceptions
+from oslo_config import cfg
+
+from doctor_alarm.conf import inspector as options
+from doctor_alarm import session
+
+BINARY = 'nova-compute'
+#: Answers that will not be others later.
+_FINAL = (400, 403, 404, 405, 413, 415, 422)
+
+
+class Outcome(enum.StrEnum):
+    """What came of it; shown in events, in the log and in metrics."""
+
+    DONE = 'done'
+    #: It was so already.
+    UNCHANGED = 'unchanged'
+    #: There is no such server any more.
+    GONE = 'gone'
+    #: The server is on another host by now: it is not that one's fault.
+    MOVED = 'moved'
+    #: Nova knows no such host.
+    UNKNOWN = 'unknown'
+    #: Something newer is known of the host or server.
+    SUPERSEDED = 'superseded'
+    #: The host is not known to be cut off.
+    NOT_FENCED = 'not fenced'
+    FAILED = 'failed'
+
+
+class Cloud:
+    """Calls nova and neutron, from any thread.
+
+    :raises ConfigurationError: the options do not fit together
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._options = conf[options.GROUP]
+        self._session = session.load(conf, options.GROUP)
+        self._lock = threading.Lock()
+        self._cloud: Any = None
+
+    def force_down(self, host: str, down: bool) -> Outcome:
+        """Force the compute service of a host down, or take that back."""
+        compute = self._connected().compute
+        service = next((found for found in compute.services(
+            host=host, binary=BINARY) if found.host == host), None)
+        if service is None:
+            return Outcome.UNKNOWN
+        if bool(service.is_forced_down) == down:
+            return Outcome.UNCHANGED
+        compute.update_service_forced_down(service, host, BINARY, down)
+        return Outcome.DONE
+
+    def reset_state(self, server_id: str, host: str, state: str) -> Outcome:
+        """Set the state of a server that is still on a host."""
+        compute = self._connected().compute
+        try:
+            server = compute.get_server(server_id)
+            if server.compute_host != host:
+                return Outcome.MOVED
+            if server.vm_state == state or (
+                    state == 'active' and server.vm_state != 'error'):
+                # A server that was stopped is not made to run.
+                return Outcome.UNCHANGED
+            compute.reset_server_state(server_id, state)
+        except exceptions.NotFoundException:
+            return Outcome.GONE
+        return Outcome.DONE
+
+    def data_plane_status(self, server_id: str, status: str) -> Outcome:
+        """Set the data plane status of all ports of a server."""
+        network = self._connected().network
+        outcome = Outcome.UNCHANGED
+        for port in network.ports(device_id=server_id):
+            if port.data_plane_status != status:
+                network.update_port(port.id, data_plane_status=status)
+                outcome = Outcome.DONE
+        return outcome
+
+    def forget(self) -> None:
+        """Look for nova and neutron anew; they may have moved."""
+        with self._lock:
+            self._cloud = None
+
+    def _connected(self) -> Any:
+        # Here, for it asks Keystone: that may be away at start.
+        with self._lock:
+            if self._cloud is None:
+                self._cloud = session.connect(
+                    self._session, self._options, {
+                        'compute': self._options.endpoint,
+                        'network': self._options.network_endpoint})
+            return self._cloud
+
+
+def is_final(exc: BaseException) -> bool:
+    """Whether another attempt makes no sense."""
+    return (isinstance(exc, exceptions.HttpException)
+            and exc.status_code in _FINAL)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova is told of a failed host, over RabbitMQ, whoever dies meanwhile."""
+
+import datetime
+import json
+
+import fixtures
+
+from doctor_alarm import fault
+from doctor_alarm.inspector import action
+from doctor_alarm.tests import base
+from doctor_alarm.tests import toldcloud
+from doctor_alarm.tests.functional import deployment
+from doctor_alarm.tests import receiver
+
+PATIENCE = 180
+SERVERS = ('vm1', 'vm2', 'vm3')
+
+
+class ActionsTest(base.TestCase):
+
+    DEFAULT_TIMEOUT = 900
+
+    def setUp(self):
+        super().setUp()
+        self.nova = self.useFixture(toldcloud.ToldCloud())
+        self.nova.forced = {'h1': False}
+        self.nova.servers = {vm: ['h1', 'active'] for vm in SERVERS}
+        path = self.useFixture(fixtures.TempDir()).join('map.json')
+        with open(path, 'w') as file:
+            json.dump({'h1': [{'id': vm, 'name': vm, 'project_id': 'p1'}
+                              for vm in SERVERS]}, file)
+        options = {'resource_map_file': path, **self.nova.options()}
+        self.receiver = self.useFixture(receiver.Receiver())
+        self.cloud = self.useFixture(deployment.Deployment(
+            parts=('evaluator', 'notifier', 'api', 'inspector'),
+            extra='[inspector]\n' + ''.join(
+                '%s = %s\n' % option for option in options.items())))
+
+    def given_alarm(self, **rule):
+        return self.cloud.create_alarm(
+            'admin', event_rule={'scope': 'cloud', **rule},
+            repeat_actions=True, alarm_actions=[self.receiver.url])
+
+    def post(self, kind, hostname='h1'):
+        self.cloud.api('POST', '/v1/events', {'event': {
+            'time': datetime.datetime.now(datetime.UTC).isoformat(),
+            'type': kind, 'details': {'hostname': hostname}}})
+
+    def outcomes(self, alarm):
+        found = set()
+        for body in self.receiver.of(alarm):
+            traits = {name: value for name, _type, value
+                      in body['reason_data']['event']['traits']}
+            found.add((traits['action'], traits['resource_id'],
+                       traits['outcome']))
+        return found
+
+    def test_down_and_up_although_it_is_killed(self):
+        alarm = self.given_alarm(event_type=action.OUTCOME_EVENT)
+        owner = self.cloud.create_alarm(
+            'p1', alarm_actions=[self.receiver.url], event_rule={
+                'event_type': 'compute.instance.update'})
+        # given: a nova that hangs
+        self.nova.released.clear()
+        self.post(fault.HOST_DOWN)
+        self.wait_until(lambda: self.nova.under_way, PATIENCE)
+        # then: the owner hears of it nevertheless
+        self.wait_until(lambda: self.receiver.of(owner), PATIENCE)
+        # when: the inspector dies
+        self.cloud.kill('inspector')
+        self.nova.released.set()
+        self.cloud.start('inspector')
+
+        self.wait_until(
+            lambda: {(name, target) for name, target, _outcome
+                     in self.outcomes(alarm)}
+            == {('force_down', 'h1'),
+                *(('reset_state', vm) for vm in SERVERS)}, PATIENCE)
+        self.assertLessEqual(
+            {outcome for _name, _target, outcome in self.outcomes(alarm)},
+            {'done', 'unchanged'})
+        self.assertEqual({'h1': True}, self.nova.forced)
+        self.assertEqual({vm: ['h1', 'error'] for vm in SERVERS},
+                         self.nova.servers)
+
+        self.post(fault.HOST_UP)
+        self.wait_until(lambda: self.nova.forced == {'h1': False}, PATIENCE)
+        self.assertEqual([], self.nova.wrong)
+
+    def test_a_host_that_nova_does_not_know(self):
+        alarm = self.given_alarm(
+            event_type=action.OUTCOME_EVENT, query=[
+                {'field': 'traits.outcome', 'op': 'eq', 'value': 'unknown'}])
+
+        self.post(fault.HOST_DOWN, 'h9')
+
+        self.wait_until(lambda: self.outcomes(alarm) == {
+            ('force_down', 'h9', 'unknown')}, PATIENCE)
+        self.assertIn('force_down of h9: unknown',
+                      self.cloud.log('inspector'))
