@@ -41,7 +41,9 @@ class ImportTest(base.TestCase):
     def start(self, *names):
         """Start commands, all at once; return them by their names."""
         children = {name: subprocess.Popen(
-            [sys.executable, '-m', 'doctor_alarm.cmd.entry', name],
+            # Who runs the tests in the background has Ctrl-C ignored.
+            ['env', '--default-signal=INT,HUP',
+             sys.executable, '-m', 'doctor_alarm.cmd.entry', name],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True, env=dict(
                 os.environ, PYTHONPATH='%s:%s' % (self.folder, TOP)))
