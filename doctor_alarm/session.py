@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from typing import TYPE_CHECKING
 
 from keystoneauth1 import exceptions
 from keystoneauth1 import loading
 from keystoneauth1 import plugin
 from keystoneauth1 import session as keystone_session
-from openstack.config import cloud_region
-from openstack import connection
 from oslo_config import cfg
 
 from doctor_alarm import exception
+
+if TYPE_CHECKING:
+    from openstack import connection
 
 
 def load(conf: cfg.ConfigOpts, group: str,
@@ -41,6 +43,10 @@ def connect(session: keystone_session.Session, options: Any,
     :param options: a group with ``region_name`` and ``interface``
     :param endpoints: type of service -> URL, or ``None``: see the catalog
     """
+    # Ten megabytes, which many a process never needs.
+    from openstack import connection
+    from openstack.config import cloud_region
+
     where: dict[str, Any] = {}
     for service_type, url in endpoints.items():
         where[service_type + '_interface'] = options.interface

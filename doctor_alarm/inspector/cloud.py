@@ -6,7 +6,6 @@ import enum
 import threading
 from typing import Any
 
-from openstack import exceptions
 from oslo_config import cfg
 
 from doctor_alarm.conf import inspector as options
@@ -62,6 +61,8 @@ class Cloud:
 
     def reset_state(self, server_id: str, host: str, state: str) -> Outcome:
         """Set the state of a server that is still on a host."""
+        from openstack import exceptions
+
         compute = self._connected().compute
         try:
             server = compute.get_server(server_id)
@@ -104,5 +105,7 @@ class Cloud:
 
 def is_final(exc: BaseException) -> bool:
     """Whether another attempt makes no sense."""
+    from openstack import exceptions
+
     return (isinstance(exc, exceptions.HttpException)
             and exc.status_code in _FINAL)

@@ -3,6 +3,7 @@
 
 import ast
 import pathlib
+import subprocess
 import sys
 
 import doctor_alarm
@@ -176,3 +177,14 @@ class ComplaintTest(base.TestCase):
     def test_unknown(self):
         self.check('api.app', 'from doctor_alarm import helper',
                    'helper is not in the table of layers')
+
+
+class WeightTest(base.TestCase):
+
+    def test_standalone_does_without_the_clients_of_the_cloud(self):
+        """They are a fifth of the modules, and ten megabytes."""
+        found = subprocess.run(
+            [sys.executable, '-c', 'import sys, doctor_alarm.standalone\n'
+             'print("openstack" in sys.modules)'],
+            check=True, stdout=subprocess.PIPE, text=True)
+        self.assertEqual('False\n', found.stdout)
