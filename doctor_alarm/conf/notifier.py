@@ -10,8 +10,9 @@ independent doctor_alarm on one broker.
 """),
     cfg.StrOpt('wakeup_pool', default='', help="""
 Pool of the listener to wake-ups. Notifiers of one pool share the wake-ups,
-and every pool gets all of them. Leave it empty: notifiers of one database
-share its lanes, and one is enough to be woken.
+and every pool gets all of them. Leave it empty, or the same for all notifiers
+of one database: each pool delivers what it is woken for, so that two of them
+would tell receivers twice.
 """),
     cfg.IntOpt('workers', default=1, min=1, help="""
 Processes of the notifier on this host. Raise it when one core is busy.
