@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import enum
-import threading
-from typing import Any
 
-from oslo_config import cfg
-
-from doctor_alarm.conf import inspector as options
-from doctor_alarm import session
+from doctor_alarm.inspector import connected
 
 BINARY = 'nova-compute'
 #: Answers that will not be others later.
@@ -35,17 +30,11 @@ class Outcome(enum.StrEnum):
     FAILED = 'failed'
 
 
-class Cloud:
+class Cloud(connected.Connected):
     """Calls nova and neutron, from any thread.
 
     :raises ConfigurationError: the options do not fit together
     """
-
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self._options = conf[options.GROUP]
-        self._session = session.load(conf, options.GROUP)
-        self._lock = threading.Lock()
-        self._cloud: Any = None
 
     def force_down(self, host: str, down: bool) -> Outcome:
         """Force the compute service of a host down, or take that back."""
@@ -86,21 +75,6 @@ class Cloud:
                 network.update_port(port.id, data_plane_status=status)
                 outcome = Outcome.DONE
         return outcome
-
-    def forget(self) -> None:
-        """Look for nova and neutron anew; they may have moved."""
-        with self._lock:
-            self._cloud = None
-
-    def _connected(self) -> Any:
-        # Here, for it asks Keystone: that may be away at start.
-        with self._lock:
-            if self._cloud is None:
-                self._cloud = session.connect(
-                    self._session, self._options, {
-                        'compute': self._options.endpoint,
-                        'network': self._options.network_endpoint})
-            return self._cloud
 
 
 def is_final(exc: BaseException) -> bool:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import datetime
-import threading
 from typing import Any
 
 from oslo_config import cfg
 
-from doctor_alarm.conf import inspector as options
 from doctor_alarm import event
 from doctor_alarm import exception
 from doctor_alarm.inspector import changes
+from doctor_alarm.inspector import connected
 from doctor_alarm.inspector import sighting
-from doctor_alarm import session
 
 #: Entries of one answer: longer ones keep the process from other work.
 SERVERS_PER_PAGE = 500
@@ -28,18 +26,15 @@ class Unreadable(exception.DoctorAlarmException):
     msg_fmt = '%(reason)s'
 
 
-class Inventory:
+class Inventory(connected.Connected):
     """Asks nova and neutron, page by page; from any thread.
 
     :raises ConfigurationError: the options do not fit together
     """
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        self._options = conf[options.GROUP]
-        self._session = session.load(conf, options.GROUP)
+        super().__init__(conf)
         self._reader = changes.Reader(self._options.monitored_property)
-        self._lock = threading.Lock()
-        self._cloud: Any = None
 
     def servers(self) -> Iterator[sighting.Sighting]:
         """Yield all servers of the cloud."""
@@ -73,25 +68,10 @@ class Inventory:
                 yield sighting.PortSighting(
                     port.id, owner, _stamp(port.updated_at))
 
-    def forget(self) -> None:
-        """Look for nova and neutron anew; they may have moved."""
-        with self._lock:
-            self._cloud = None
-
     def _servers(self, **query: Any) -> Iterator[Any]:
         found: Iterator[Any] = self._connected().compute.servers(
             all_projects=True, limit=SERVERS_PER_PAGE, **query)
         return found
-
-    def _connected(self) -> Any:
-        # Here, for it asks Keystone: that may be away at start.
-        with self._lock:
-            if self._cloud is None:
-                self._cloud = session.connect(
-                    self._session, self._options, {
-                        'compute': self._options.endpoint,
-                        'network': self._options.network_endpoint})
-            return self._cloud
 
     def _sighting(self, server: Any) -> sighting.Sighting:
         if not server.id or not server.project_id:
