@@ -6,6 +6,7 @@ import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doctor_alarm import condition
 from doctor_alarm import event
 from doctor_alarm import exception
 from doctor_alarm import match
@@ -80,7 +81,7 @@ class TestConditions(base.TestCase):
                                        at=NOW), value)
 
     def test_missing_trait_fulfils_nothing_but_unequal(self):
-        for op in match.OPERATORS:
+        for op in condition.OPERATORS:
             for kind in ('', 'string', 'integer', 'float'):
                 self.assertEqual(
                     op == 'ne', self.holds('traits.gone', op, '1', kind))
@@ -276,8 +277,8 @@ class TestKeys(base.TestCase):
     queries = st.lists(st.tuples(
         st.builds(lambda prefix, name: prefix + name,
                   st.sampled_from(['', 'traits.']), names),
-        st.sampled_from(sorted(match.OPERATORS)), texts,
-        st.sampled_from(match.TYPES)), max_size=3)
+        st.sampled_from(sorted(condition.OPERATORS)), texts,
+        st.sampled_from(condition.TYPES)), max_size=3)
     types = st.sampled_from(
         ['a.b', 'a.*', '*', 'a.?', 'a', '[a].b', 'a.b.c'])
 
