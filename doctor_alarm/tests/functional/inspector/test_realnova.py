@@ -1,29 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The resource map beside a real nova."""
+"""The inspector beside a real nova."""
 
 import fixtures
 
 from doctor_alarm.inspector import cycle
 from doctor_alarm.inspector import inventory
 from doctor_alarm.inspector import upkeep
+from doctor_alarm.tests.functional.inspector import realfaults
 from doctor_alarm.tests.realnova import base
 from doctor_alarm.tests.unit.agent import configuration
 
 NO = {'doctor_alarm:monitored': 'false'}
 
 
-class ResourceMapTest(base.TestCase):
+class InspectorTest(realfaults.Faults, base.TestCase):
+    """All tests share one nova, whose start is dear."""
+
+    DEFAULT_TIMEOUT = 1200
 
     def conf(self, **options):
-        who = self.nova.credentials
         return configuration.prepare(
             transport_url=self.nova.transport_url, **{
                 'inspector__' + name: value for name, value in {
-                    'auth_type': 'password', 'interface': 'public',
-                    'auth_url': who['auth_url'],
-                    'username': who['username'],
-                    'password': who['password'],
-                    'project_name': who['project_name'],
+                    **realfaults.account(self.nova),
                     'resource_map_ports': False, **options}.items()})
 
     def start(self, **options):
@@ -35,7 +34,7 @@ class ResourceMapTest(base.TestCase):
                 server.listener for server in kept._listener._servers))
         return kept.map
 
-    def expect(self, found, host, *ids):
+    def expect_on(self, found, host, *ids):
         self.wait_until(
             lambda: [each.id for each in found.servers_of(host)] == list(ids),
             message=lambda: '%s: %s' % (host, found.servers_of(host)))
@@ -45,9 +44,9 @@ class ResourceMapTest(base.TestCase):
         # it hears the bus, and never asks
         heard = self.start(auth_type=None)
         first = self.boot('first', here)
-        self.expect(heard, here, first)
+        self.expect_on(heard, here, first)
         second = self.nova.boot('second', there, **NO)
-        self.expect(heard, there, second)
+        self.expect_on(heard, there, second)
         self.assertFalse(heard.server(second).monitored)
         self.nova.reset_state(first, 'error')
         self.wait_until(lambda: heard.server(first).state == 'error')
@@ -56,10 +55,10 @@ class ResourceMapTest(base.TestCase):
         self.force_down(here)
         self.nova.evacuate(first, there)
         self.wait_until(lambda: heard.server(first).host == there)
-        self.expect(heard, here)
+        self.expect_on(heard, here)
         self.compare(heard, first, second)
         self.nova.delete(second)
-        self.expect(heard, there, first)
+        self.expect_on(heard, there, first)
 
     def compare(self, heard, *ids):
         nova = inventory.Inventory(self.conf())
@@ -79,19 +78,41 @@ class ResourceMapTest(base.TestCase):
             self.assertEqual(
                 False in shown[server_id].monitored, not server.monitored)
 
+    def test_servers_that_move_while_their_hosts_are_up(self):
+        here, there = self.nova.hosts
+        heard = self.start(auth_type=None)
+        server_id = self.boot('moving', here)
+        self.expect_on(heard, here, server_id)
+
+        self.nova._act(server_id, {'os-migrateLive': {
+            'host': there, 'block_migration': 'auto'}})
+        self.expect_on(heard, there, server_id)
+        self.expect_on(heard, here)
+        self.nova._wait_for(server_id, 'ACTIVE', there)
+        self.nova._act(server_id, {'migrate': {'host': here}})
+        self.nova._wait_for(server_id, 'VERIFY_RESIZE', here)
+        self.expect_on(heard, here, server_id)
+        self.expect_on(heard, there)
+        # and one that comes to nothing leaves it where it was
+        self.nova._act(server_id, {'revertResize': None})
+        self.nova._wait_for(server_id, 'ACTIVE', there)
+        self.expect_on(heard, there, server_id)
+        self.expect_on(heard, here)
+        self.compare(heard, server_id)
+
     def test_nova_is_asked(self):
         self.useFixture(fixtures.MockPatchObject(cycle, 'FIRST', 0.0))
         here, there = self.nova.hosts
         first = self.boot('first', here)
         asked = self.start(exchanges=[], resource_map_interval=1)
-        self.expect(asked, here, first)
+        self.expect_on(asked, here, first)
         # what changed since
         second = self.nova.boot('second', there)
-        self.expect(asked, there, second)
+        self.expect_on(asked, there, second)
         self.nova.reset_state(first, 'error')
         self.wait_until(lambda: asked.server(first).state == 'error')
         self.nova.delete(second)
-        self.expect(asked, there)
+        self.expect_on(asked, there)
 
     def test_a_host_is_asked_for(self):
         here, there = self.nova.hosts
