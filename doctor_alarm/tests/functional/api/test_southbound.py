@@ -4,9 +4,12 @@
 import datetime
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
+import textwrap
+import time
 
 import fixtures
 import requests
@@ -18,7 +21,6 @@ from doctor_alarm import fault
 from doctor_alarm import match
 from doctor_alarm.tests import base
 from doctor_alarm.tests.functional.api import test_basic_auth
-from doctor_alarm.tests.functional import recipes
 from doctor_alarm.tests.functional import shell
 from doctor_alarm.tests.functional import test_standalone
 from doctor_alarm.tests import receiver
@@ -27,8 +29,10 @@ from doctor_alarm.tests.unit.api import test_alertmanager
 from doctor_alarm.tests.unit.api import test_body_forms
 from doctor_alarm.tests.unit import test_docs
 
-PAGE = pathlib.Path(doctor_alarm.__file__).parents[1].joinpath(
-    'doc', 'source', 'southbound.rst')
+DOCUMENTS = pathlib.Path(doctor_alarm.__file__).parents[1].joinpath(
+    'doc', 'source')
+PAGE = DOCUMENTS / 'southbound.rst'
+GUIDE = DOCUMENTS / 'admin' / 'fault-management.rst'
 RULE = {'event_type': fault.HOST_DOWN, 'scope': 'cloud',
         'clear': {'event_type': fault.HOST_UP}}
 CONFIG = """
@@ -40,7 +44,7 @@ http_basic_auth_user_file = %s
 """
 
 
-class SouthboundTest(base.TestCase):
+class MonitorCase(base.TestCase):
     """A service, and an alarm that tells of every host."""
 
     DEFAULT_TIMEOUT = 600
@@ -87,6 +91,9 @@ class SouthboundTest(base.TestCase):
             in body['reason_data']['event']['traits']}['hostname'])
             for body in self.receiver.bodies]
 
+
+class SouthboundTest(MonitorCase):
+
     def test_repetitions_are_told_once(self):
         known, unknown = (
             {**doc, 'time': self.now} for doc in (
@@ -115,32 +122,112 @@ class SouthboundTest(base.TestCase):
                 self.ask('POST', path, test_body_forms.SPECIFIED, auth, 401)
 
     def test_the_commands_of_the_documents(self):
-        steps = [step for steps in recipes.sections(
-            PAGE.read_text().replace('.. code-block:: json',
-                                     '.. code-block:: yaml').replace(
-                '.. code-block:: text', '.. code-block:: yaml')).values()
-            for step in steps]
-        self.assertEqual(4, len([text for kind, text in steps
-                                 if kind in ('run', 'Script')]))
+        commands = [text for caption, text in shown(PAGE) if not caption]
+        self.assertEqual(3, len(commands))
         user = self.useFixture(shell.Shell(
             ALARMING=self.service.url, AUTH='zabbix:PASSWORD'))
-        for kind, text in steps:
-            if kind == 'run':
-                self.assertEqual(['message_ids'], list(json.loads(
-                    user.run(text))))
-            elif kind == 'Script':
-                self.notify(user, text)
+
+        for text in commands:
+            self.assertEqual(['message_ids'], list(json.loads(
+                user.run(text))))
 
         self.assertEqual([
             ('alarm', 'compute-1'), ('ok', 'compute-1'),
-            ('alarm', 'compute-2'), ('alarm', 'n1')], self.told())
+            ('alarm', 'compute-2')], self.told())
 
-    def notify(self, user, text):
-        path = pathlib.Path(self.useFixture(fixtures.TempDir(
-            rootdir=tempfile.gettempdir())).path, 'doctor-alarm-event')
-        path.write_text(text)
-        for state in ('DOWN', 'DOWN', 'UNREACHABLE'):
-            user.run("bash %s n1 %s $(date +%%s) 17" % (path, state))
+    def test_the_alarms_of_the_guide(self):
+        command, = (text for _caption, text in shown(GUIDE))
+        user = self.useFixture(shell.Shell(
+            ALARMING=self.service.url, ADMIN='root:r',
+            NOC=self.receiver.url))
+        user.run(command)
+
+        self.ask('POST', '/v1/events', {
+            'time': self.now, 'type': fault.HOST_DOWN,
+            'details': {'hostname': 'compute-1'}})
+
+        self.wait_until(lambda: {'hosts', 'faults'} == {
+            body['alarm_name'] for body in self.receiver.bodies})
+
+
+class ScriptsTest(MonitorCase):
+    """What Nagios, Zabbix and collectd are given, as they call it."""
+
+    def setUp(self):
+        super().setUp()
+        self.parts = dict(shown(PAGE))
+        # The account of collectd is another one.
+        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir(
+            rootdir=tempfile.gettempdir())).path)
+        for name in ('doctor-alarm-event', 'doctor-alarm-zabbix',
+                     'doctor-alarm-collectd', 'event.curl'):
+            self.folder.joinpath(name).write_text(self.here(name))
+            self.folder.joinpath(name).chmod(0o700)
+        self.user = self.useFixture(shell.Shell())
+
+    def here(self, name):
+        """Return the text as it is where the service is that of the test."""
+        return (self.parts[name]
+                .replace('/usr/local/bin', str(self.folder))
+                .replace('/etc/doctor-alarm', str(self.folder))
+                .replace('http://controller:8042', self.service.url))
+
+    def test_nagios(self):
+        command = re.search('command_line +(.*)', self.here('Nagios'))[1]
+        began = int(time.time()) - 60
+        for state, event in (('DOWN', 17), ('DOWN', 17), ('UNREACHABLE', 18),
+                             ('UP', 19)):
+            self.user.run(replaced(command, {
+                '$HOSTNAME$': 'n1', '$HOSTSTATE$': state,
+                '$LASTHOSTSTATECHANGE$': began + event,
+                '$HOSTEVENTID$': event}))
+
+        self.assertEqual([('alarm', 'n1'), ('ok', 'n1')], self.told())
+
+    def test_zabbix(self):
+        now = datetime.datetime.now(datetime.UTC)
+        for message in self.here('Zabbix').splitlines():
+            self.user.run("%s/doctor-alarm-zabbix '%s'" % (
+                self.folder, replaced(message, {
+                    '{HOST.HOST}': 'z1', '{EVENT.ID}': 4711,
+                    '{EVENT.DATE}': now.strftime('%Y.%m.%d'),
+                    '{EVENT.TIME}': now.strftime('%H:%M:%S'),
+                    '{EVENT.RECOVERY.DATE}': now.strftime('%Y.%m.%d'),
+                    '{EVENT.RECOVERY.TIME}': now.strftime('%H:%M:%S')})))
+
+        self.assertEqual([('alarm', 'z1'), ('ok', 'z1')], self.told())
+
+    def test_collectd(self):
+        for severity in ('FAILURE', 'WARNING', 'OKAY'):
+            self.user.run("""%s/doctor-alarm-collectd <<'END'
+Severity: %s
+Time: %.3f
+Host: monitor
+Plugin: ping
+Type: ping_droprate
+TypeInstance: c1
+
+Host monitor, plugin ping type ping_droprate (instance c1): Data source ...
+END""" % (self.folder, severity, time.time()))
+
+        self.assertEqual([('alarm', 'c1'), ('ok', 'c1')], self.told())
+
+
+def shown(page):
+    """Yield (caption, contents) of the blocks for shells, and named ones."""
+    for found in re.finditer(
+            r'(?m)^( *)\.\. code-block:: (\w+)\n(?:\1   :caption: (.*)\n)?'
+            r'\n((?:\1    .*\n|\n)+)', page.read_text()):
+        kind, caption, body = found.group(2, 3, 4)
+        if caption != 'Yours' and (caption or kind == 'bash'):
+            yield caption or '', textwrap.dedent(body).strip('\n') + '\n'
+
+
+def replaced(text, values):
+    """Return what a program makes of a text with its macros."""
+    for macro, value in values.items():
+        text = text.replace(macro, str(value))
+    return text
 
 
 class StartTest(base.TestCase):
