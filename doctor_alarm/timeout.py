@@ -27,8 +27,8 @@ EVENT_TYPE = 'doctor_alarm.timeout'
 PUBLISHER_ID = 'doctor_alarm.evaluator'
 
 #: Microseconds by which an event may be late: what arrived in time needs some
-#: until it is evaluated, and another evaluator may be quicker.
-GRACE = 200_000
+#: until it is evaluated, and an evaluator that is behind until it has said so.
+GRACE = 400_000
 
 _REASON = 'No event <event_type='
 

@@ -232,6 +232,15 @@ delivery = sa.Table(
     sa.Index(None, 'created_at'),
     **_TABLE)
 
+#: Evaluators that hold events for longer than usual, since when, and when each
+#: said so last: an absence is not told before they have caught up.
+behind = sa.Table(
+    'behind', metadata,
+    sa.Column('evaluator', _id(), primary_key=True),
+    sa.Column('since', sa.BigInteger(), nullable=False),
+    sa.Column('told_at', sa.BigInteger(), nullable=False),
+    **_TABLE)
+
 #: Limits that were set, and what new alarms lock to be counted one by one.
 #: ``kind``: of a ``project`` or a ``user``. ``hard_limit`` empty: the default.
 quota = sa.Table(

@@ -50,8 +50,12 @@ class DirectPublisher:
         :raises PublishFailed: they are not
         """
         errors: list[BaseException | None] = []
-        self._started().committer.commit([committer.Item(
-            events, errors.append)])
+        at_work, key = self._started(), object()
+        at_work.behind.held.add(key)
+        try:
+            at_work.committer.commit([committer.Item(events, errors.append)])
+        finally:
+            at_work.behind.held.remove(key)
         if errors[0] is not None:
             raise exception.PublishFailed(
                 topic='the evaluator', reason=str(errors[0]))

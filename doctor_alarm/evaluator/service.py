@@ -14,6 +14,7 @@ from oslo_config import cfg
 import oslo_messaging
 
 from doctor_alarm import dead_letter
+from doctor_alarm.evaluator import behind
 from doctor_alarm.evaluator import committer as committer_mod
 from doctor_alarm.evaluator import stage
 from doctor_alarm import event as event_mod
@@ -23,6 +24,7 @@ from doctor_alarm import metrics
 from doctor_alarm import redact
 from doctor_alarm import service
 from doctor_alarm import signature
+from doctor_alarm import timeout
 
 LOG = logging.getLogger(__name__)
 
@@ -32,17 +34,25 @@ DRAIN = 20.0
 ENDED = 'doctor_alarm.ended'
 #: Microseconds after which somebody was away who should have noticed.
 LATE = 1_000_000
-#: Seconds for which others may then work on events that arrived before.
+#: Seconds until others that have just started have told that they are behind.
 HOLD = 1.0
+#: Microseconds that a message may take: behind a queue, others have got parts
+#: of it just now, too.
+QUEUED = 150_000
+#: Seconds between looks whether they have caught up.
+CAUGHT_UP = 0.1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Taken:
-    """A message, and whether it was a part of this service that sent it."""
+    """A message, and whether it was a part of this service that sent it.
+
+    ``asked``: of the end of waits, when it was first looked at.
+    """
 
     incoming: Any
     ours: bool
-    held: bool = False
+    asked: int = 0
 
     @property
     def until(self) -> int | None:
@@ -55,11 +65,14 @@ class _Taken:
         except (KeyError, TypeError, ValueError):
             return 0
 
-    @property
-    def is_early(self) -> bool:
-        """Whether others may still work on events that arrived before."""
-        return not self.held and bool(
-            self.until and self.incoming.message['payload'].get('late'))
+    def pause(self, now: int) -> float:
+        """Return seconds until others have told that they are behind."""
+        if not self.until:
+            return 0
+        if self.incoming.message['payload'].get('late'):
+            return HOLD
+        queued = now - self.until - timeout.GRACE
+        return behind.TOLD if queued > QUEUED else 0
 
 
 class EvaluatorService(service.Service):
@@ -98,7 +111,8 @@ class EvaluatorService(service.Service):
         self._batches = batches
         batches.start()
         letters.declare_when_up(self.stopping)
-        self._servers = self._listeners(batches.submit)
+        self._servers = self._listeners(functools.partial(
+            self._submit, batches, self._stage.behind.held))
         for server in self._servers:
             server.start()
         self._stage.watch()
@@ -115,6 +129,12 @@ class EvaluatorService(service.Service):
             self._stage.stop(DRAIN)
         for server in self._servers:
             server.disconnect()
+
+    @staticmethod
+    def _submit(batches: messaging.Batcher, held: behind.Held,
+                taken: _Taken) -> None:
+        held.add(id(taken))
+        batches.submit(taken)
 
     def _is_busy(self) -> bool:
         return self._batches is None or self._batches.waiting > 0
@@ -150,24 +170,37 @@ class EvaluatorService(service.Service):
             ENDED, {'until': until, 'late': until - first > LATE})
 
     def _take(self, at_work: stage.Stage, batch: list[_Taken]) -> None:
-        self._commit(at_work.committer, [
-            taken for taken in batch if taken.until is None])
-        over = []
-        for taken in batch:
-            if taken.is_early:
-                self._hold(taken)
-            elif taken.until is not None:
-                over.append(taken)
+        try:
+            self._commit(at_work.committer, [
+                taken for taken in batch if taken.until is None])
+        finally:
+            for taken in batch:
+                at_work.behind.held.remove(id(taken))
+        over = [taken for taken in batch if taken.until is not None
+                and not self._is_held(at_work, taken)]
         if over:
             self._end_waits(at_work, over)
 
-    def _hold(self, taken: _Taken) -> None:
-        """Come back to it when evaluators that just started are at work."""
-        if self._batches is not None:
-            timer = threading.Timer(HOLD, self._batches.submit, [
-                dataclasses.replace(taken, held=True)])
+    def _is_held(self, at_work: stage.Stage, taken: _Taken) -> bool:
+        """Come back later to waits that events in other hands may end."""
+        pause = 0.0
+        try:
+            now = at_work.now()
+            if not taken.asked:
+                taken = dataclasses.replace(taken, asked=now)
+                pause = taken.pause(now)
+            if not pause and at_work.behind.is_another(taken.asked):
+                pause = CAUGHT_UP
+        except Exception as exc:
+            # Without the database they could not be ended either.
+            LOG.debug('Waits for events can not be ended now: %s',
+                      redact.text(str(exc)))
+            pause = HOLD
+        if pause and self._batches is not None:
+            timer = threading.Timer(pause, self._batches.submit, [taken])
             timer.daemon = True
             timer.start()
+        return pause > 0
 
     def _end_waits(self, at_work: stage.Stage, over: list[_Taken]) -> None:
         """End waits; between two transactions of them events have a turn."""

@@ -12,6 +12,7 @@ from oslo_config import cfg
 
 from doctor_alarm.db import api as db_api
 from doctor_alarm.db import schema
+from doctor_alarm.evaluator import behind
 from doctor_alarm.evaluator import committer as committer_mod
 from doctor_alarm.evaluator import engine
 from doctor_alarm.evaluator import timers
@@ -66,6 +67,8 @@ class Stage:
         self.committer = committer_mod.make(
             conf, self._engine, letters, stopping=stopping, source=source,
             database_answers=self._db.answers)
+        self.behind = behind.Behind(self._db)
+        self._stopping = stopping
         self._timers = timers.Timers(
             self._db, pass_on or self._end_waits)
 
@@ -83,7 +86,12 @@ class Stage:
 
     def watch(self) -> None:
         """Notice from now on that a wait for an event has ended."""
+        self.behind.start()
         self._timers.start()
+
+    def now(self) -> int:
+        """Return the time of the database, microseconds."""
+        return self._db.now()
 
     def end_waits(self, until: int) -> bool:
         """End a transaction of waits; return whether more have ended.
@@ -93,12 +101,17 @@ class Stage:
         return self.committer.end(self._engine, until)
 
     def _end_waits(self, _first: int, until: int) -> None:
+        asked = self.now()
+        while self.behind.is_this(asked) or self.behind.is_another(asked):
+            if self._stopping.wait(behind.USUAL):
+                return
         while self.end_waits(until):
             pass
 
     def stop(self, timeout: float) -> None:
         """Send the last wake-ups, disconnect from the database."""
         self._timers.stop(TIMERS_LIMIT)
+        self.behind.stop(TIMERS_LIMIT)
         self._hints.stop(timeout)
         self._db.dispose()
 

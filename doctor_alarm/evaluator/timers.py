@@ -4,7 +4,9 @@
 It raises nothing itself: it passes on the time until which waits have ended,
 behind all events that arrived before. On the bus that is a message in the
 queue of the events, so that an evaluator that is behind, or was away, first
-takes what waits there; in one process it is the queue of the committer.
+takes what waits there, and what others have taken goes first as well, see
+:mod:`doctor_alarm.evaluator.behind`; in one process it is the queue of the
+committer.
 Evaluators that notice the same pass it on several times: that costs a look.
 """
 from __future__ import annotations

@@ -80,8 +80,8 @@ class TestWhole(base.TestCase):
 
     def test_absence_from_creation_on(self):
         play = Play(whole=True)
-        self.assertEqual([], play.pass_until(60.1))
-        self.assertEqual([Reason.TIMED_OUT], play.pass_until(60.2))
+        self.assertEqual([], play.pass_until(60.3))
+        self.assertEqual([Reason.TIMED_OUT], play.pass_until(60.4))
         self.assertEqual([('insufficient data', 'alarm')], play.told)
         # then: it is told once
         self.assertEqual([], play.pass_until(1000))

@@ -41,6 +41,7 @@ def upgrade():
     _create_change()
     _create_event()
     _create_posted_event()
+    _create_behind()
     _create_lane()
     _create_delivery()
     _create_quota()
@@ -49,7 +50,7 @@ def upgrade():
 
 def downgrade():
     for table in ('dead_letter', 'quota', 'delivery', 'lane',
-                  'posted_event', 'event', 'change', 'active_alarm',
+                  'behind', 'posted_event', 'event', 'change', 'active_alarm',
                   'refinement', 'alarm_key', 'alarm'):
         op.drop_table(table)
 
@@ -186,6 +187,16 @@ def _create_posted_event():
     op.create_index('ix_posted_event_host_id', 'posted_event', ['host_id'])
     op.create_index('ix_posted_event_posted_at', 'posted_event',
                     ['posted_at'])
+
+
+def _create_behind():
+    op.create_table(
+        'behind',
+        sa.Column('evaluator', _id(), nullable=False),
+        sa.Column('since', sa.BigInteger(), nullable=False),
+        sa.Column('told_at', sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint('evaluator', name='pk_behind'),
+        **_TABLE)
 
 
 def _create_lane():

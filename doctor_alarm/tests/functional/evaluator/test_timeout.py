@@ -6,11 +6,14 @@ import concurrent.futures
 import dataclasses
 import json
 import threading
+import types
 import uuid
 
+import fixtures
 import sqlalchemy as sa
 
 from doctor_alarm.db import models
+from doctor_alarm.evaluator import behind
 from doctor_alarm.evaluator import committer
 from doctor_alarm.evaluator import engine
 from doctor_alarm.evaluator import timers
@@ -23,6 +26,7 @@ from doctor_alarm.tests.functional.evaluator import test_engine
 from doctor_alarm.tests.services import mariadb
 from doctor_alarm.tests.services import postgresql
 from doctor_alarm.tests import storage
+from doctor_alarm import timeout
 
 SECOND = 1_000_000
 TIMEOUT = 600
@@ -36,8 +40,8 @@ CLOSED = [{'name': 'past', 'start': '0 0 1 1 *', 'duration': 1,
            'timezone': '', 'description': ''}]
 
 
-class TimeoutTests(test_engine.Setting):
-    """What holds on every database."""
+class TimeoutSetting(test_engine.Setting):
+    """Alarms that wait, events that come, and time that passes."""
 
     def setUp(self):
         super().setUp()
@@ -84,6 +88,10 @@ class TimeoutTests(test_engine.Setting):
 
     def told(self):
         return [(d.previous, d.current) for d in self.deliveries()]
+
+
+class TimeoutTests(TimeoutSetting):
+    """What holds on every database."""
 
     def test_an_absence(self):
         created = self.an_alarm(ABSENCE)
@@ -335,8 +343,18 @@ class TimeoutTests(test_engine.Setting):
         self.assertEqual(['vm7'], [
             d.resource_id for d in self.deliveries()])
 
+    def given_a_clock(self):
+        """Time that passes when the test says so; ``now``: microseconds."""
+        clock = types.SimpleNamespace(now=self.db.now())
+        clock.monotonic = lambda: clock.now / SECOND
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.evaluator.timers.time', clock))
+        self.useFixture(fixtures.MockPatchObject(
+            self.db, 'now', lambda: clock.now))
+        return clock
+
     def test_what_passes_it_on(self):
-        passed = []
+        clock, passed = self.given_a_clock(), []
         looks = timers.Timers(
             self.db, lambda _first, until: passed.append(until))
         self.assertEqual(timers.POLL, looks._look())
@@ -344,16 +362,43 @@ class TimeoutTests(test_engine.Setting):
         self.assertEqual(timers.POLL, looks._look())
         self.assertEqual([], passed)
 
-        self.lapse()
+        clock.now += (TIMEOUT + 1) * SECOND
         self.assertEqual(timers.SPACING, looks._look())
 
         # then: not again what was passed on, unless nothing comes of it
         self.assertEqual(timers.POLL, looks._look())
         self.assertEqual(1, len(passed))
         self.assertEqual(1, len(self.engine.ended(passed[0])))
-        looks._passed_at -= timers.PATIENCE
+        clock.now += int((timers.PATIENCE + 1) * SECOND)
         looks._look()
         self.assertEqual(2, len(passed))
+
+    def test_within_a_second_of_its_time(self):
+        """Whenever it begins, and whenever somebody looks."""
+        clock, ends = self.given_a_clock(), []
+        looks = timers.Timers(self.db, lambda _first, until: (
+            ends.append(clock.now), self.committer.end(self.engine, until)))
+        for seconds, later in ((1, 0), (1, 0.499), (2, 0.25), (600, 0.1)):
+            pause = looks._look()
+            # given: it begins while the one who looks sleeps
+            clock.now += int(later * SECOND)
+            self.an_alarm({**ABSENCE, 'timeout': seconds})
+            (row,), pause = self.waits(), pause - later
+            while self.waits():
+                clock.now += int(pause * SECOND) + 1
+                pause = looks._look()
+            # then: as soon as those in time have had theirs
+            self.assertEqual(1, len(ends))
+            late = ends.pop() - row.due
+            self.assertGreaterEqual(late, timeout.GRACE)
+            self.assertLess(late, timeout.GRACE + 10)
+            stored = self.all_of(models.change)[-1]
+            self.assertEqual('state transition', stored.type)
+            self.assertLess(stored.timestamp - row.due, SECOND)
+        # then: of the second something is left for the way
+        self.assertLess(timeout.GRACE, SECOND / 2)
+        # then: before it is over, those that are behind have said so
+        self.assertLess(behind.TOLD * SECOND, timeout.GRACE)
 
 
 class TestSqlite(TimeoutTests, base.TestCase):
