@@ -14,6 +14,12 @@ and every pool gets all of them. Leave it empty, or the same for all notifiers
 of one database: each pool delivers what it is woken for, so that two of them
 would tell receivers twice.
 """),
+    cfg.BoolOpt('wakeup_by_neighbours', default=True, help="""
+Whether evaluators on the same host wake this notifier directly, without the
+broker: that takes a millisecond less. They must run in the same account and
+network namespace, on Linux; others, and all where wakeup_pool is set, use the
+broker. Turn it off to have the notifiers of all hosts share the work evenly.
+"""),
     cfg.IntOpt('workers', default=1, min=1, help="""
 Processes of the notifier on this host. Raise it when one core is busy.
 """),
@@ -61,7 +67,8 @@ Whether of the deliveries of an alarm that wait, to the same URL and about the
 same resource, only the newest one is sent; the others get the status
 superseded. For alarms that do not say delivery.latest_only. Set it where
 receivers need the state, and not how it came about.
-"""),    cfg.IntOpt('max_concurrency', default=1000, min=1, help="""
+"""),
+    cfg.IntOpt('max_concurrency', default=1000, min=1, help="""
 Calls under way at once in one process; one project gets half of them at most,
 one receiver a fifth. Raise it, with the limit of open files, where very many
 slow receivers are served.

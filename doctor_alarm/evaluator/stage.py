@@ -57,9 +57,13 @@ class Stage:
         self._busy = busy
         self._db = db_api.Database(conf)
         schema.check(self._db)
+        bus, topic = (
+            messaging.get_hint_transport(conf), conf.notifier.wakeup_topic)
+        self._neighbours = messaging.Neighbours(
+            messaging.name_of(bus, topic))
         self._sender = Hints(messaging.HintPublisher(
-            messaging.get_hint_transport(conf), conf.notifier.wakeup_topic,
-            ttl=conf.evaluator.wakeup_lease), self._db)
+            bus, topic, ttl=conf.evaluator.wakeup_lease),
+            self._neighbours, self._db)
         self._hints = messaging.Batcher('hints', self._sender.send, limit=10)
         self._engine = engine.Engine(
             self._db, self._wake, conf.evaluator.wakeup_lease,
@@ -113,15 +117,21 @@ class Stage:
         self._timers.stop(TIMERS_LIMIT)
         self.behind.stop(TIMERS_LIMIT)
         self._hints.stop(timeout)
+        self._neighbours.close()
         self._db.dispose()
 
 
 class Hints:
-    """Sends wake-ups; where none can be sent the sweep gets the lanes."""
+    """Sends wake-ups: to a neighbour, else over the broker.
+
+    Where none can be sent the sweep gets the lanes.
+    """
 
     def __init__(self, publisher: messaging.HintPublisher,
+                 neighbours: messaging.Neighbours,
                  db: db_api.Database) -> None:
         self._publisher = publisher
+        self._neighbours = neighbours
         self._db = db
         self._silent_until = 0.0
         #: Whether the last one was sent: the next one takes no time.
@@ -130,6 +140,9 @@ class Hints:
     def send(self, hints: list[dict[str, Any]]) -> None:
         """Send a batch of wake-ups; what goes wrong is no fault of theirs."""
         for hint in hints:
+            if self._neighbours.tell(hint):
+                self.works = True
+                continue
             began = time.monotonic()
             try:
                 if time.monotonic() < self._silent_until:

@@ -11,6 +11,9 @@ Three kinds of transports differ in who owns the queues:
   the queue goes away with its last consumer.
 """
 from doctor_alarm.messaging.batcher import Batcher
+from doctor_alarm.messaging.neighbour import Ear
+from doctor_alarm.messaging.neighbour import name_of
+from doctor_alarm.messaging.neighbour import Neighbours
 from doctor_alarm.messaging.publish import chunks
 from doctor_alarm.messaging.publish import HintPublisher
 from doctor_alarm.messaging.publish import Publisher
@@ -33,7 +36,7 @@ from doctor_alarm.messaging.transport import RETRIES
 
 __all__ = (
     'BatchServer', 'Batcher', 'CONFIRM_TIMEOUT', 'DEAD_LETTER',
-    'DELIVERY_LIMIT', 'EXCHANGE', 'Expiry', 'HINT_EXCHANGE', 'HintPublisher',
-    'MESSAGE_SIZE', 'OWN_PREFETCH', 'PREFETCH', 'PRIORITIES', 'Publisher',
-    'RETRIES', 'chunks', 'get_hint_transport', 'get_own_transport',
-    'get_transport', 'reason_of')
+    'DELIVERY_LIMIT', 'EXCHANGE', 'Ear', 'Expiry', 'HINT_EXCHANGE',
+    'HintPublisher', 'MESSAGE_SIZE', 'Neighbours', 'OWN_PREFETCH', 'PREFETCH',
+    'PRIORITIES', 'Publisher', 'RETRIES', 'chunks', 'get_hint_transport',
+    'get_own_transport', 'get_transport', 'name_of', 'reason_of')

@@ -13,6 +13,7 @@ from oslo_config import cfg
 
 from doctor_alarm.db import api as db_api
 from doctor_alarm import exception
+from doctor_alarm import messaging
 from doctor_alarm.notifier import attempt
 from doctor_alarm.notifier import lanes as lanes_mod
 from doctor_alarm.notifier import ledger
@@ -47,11 +48,13 @@ class Dispatcher:
     def __init__(self, conf: cfg.ConfigOpts, db: db_api.Database,
                  plugins: registry.Registry | None = None,
                  on_failure: Callable[[BaseException], None] | None = None,
-                 ) -> None:
+                 neighbourhood: str = '') -> None:
         """Make a dispatcher that does nothing yet.
 
         :param plugins: default: those that are installed
         :param on_failure: called in its thread if it ends with an error
+        :param neighbourhood: evaluators of this host that share it wake this
+            notifier, see :mod:`doctor_alarm.messaging.neighbour`
         :raises ConfigurationError: the options contradict each other
         """
         check(conf)
@@ -60,6 +63,8 @@ class Dispatcher:
             conf, ledger.Ledger(conf, db),
             attempt.Attempts(conf, self._plugins))
         self._on_failure = on_failure
+        self._ear = (messaging.Ear(neighbourhood, self._overhear)
+                     if neighbourhood else None)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._arrived: list[wakeup.WakeUp] = []
@@ -109,10 +114,21 @@ class Dispatcher:
         """Finish what is under way, give back the rest, and end."""
         if self._thread.is_alive():
             try:
-                self._loop.call_soon_threadsafe(self._stop.set)
+                self._loop.call_soon_threadsafe(self._end)
             except RuntimeError:
                 LOG.debug('The notifier had ended')
             self._thread.join(timeout)
+
+    def _end(self) -> None:
+        if self._ear is not None:
+            self._ear.close()
+        self._stop.set()
+
+    def _overhear(self, hint: Any) -> None:
+        try:
+            self.wake(hint)
+        except exception.Invalid as exc:
+            LOG.warning('A wake-up of this host was ignored: %s', exc)
 
     def _take(self) -> None:
         with self._lock:
@@ -136,6 +152,8 @@ class Dispatcher:
 
     async def _main(self) -> None:
         await self._plugins.start()
+        if self._ear is not None:
+            self._ear.open(self._loop)
         try:
             self._started.set_result(None)
             await self._lanes.run(self._stop)

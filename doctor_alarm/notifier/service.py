@@ -34,16 +34,19 @@ class NotifierService(service.Service):
         metrics.serve(self._conf)
         self._db = db_api.Database(self._conf)
         schema.check(self._db)
+        bus = messaging.get_hint_transport(self._conf)
+        options = self._conf.notifier
         self._dispatcher = dispatcher.Dispatcher(
-            self._conf, self._db, on_failure=self.failed)
+            self._conf, self._db, on_failure=self.failed,
+            neighbourhood=messaging.name_of(bus, options.wakeup_topic)
+            if options.wakeup_by_neighbours and not options.wakeup_pool
+            else '')
         self._dispatcher.start()
         self._server = messaging.BatchServer(
-            messaging.get_hint_transport(self._conf),
-            [oslo_messaging.Target(
+            bus, [oslo_messaging.Target(
                 exchange=messaging.HINT_EXCHANGE,
-                topic=self._conf.notifier.wakeup_topic)],
-            self._on_message, pool=self._conf.notifier.wakeup_pool,
-            priorities=['sample'])
+                topic=options.wakeup_topic)],
+            self._on_message, pool=options.wakeup_pool, priorities=['sample'])
         self._server.start()
         LOG.info('The notifier listens')
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import types
 import urllib.request
 
 import fixtures
@@ -98,6 +99,48 @@ class NotifierProcessTest(Processes):
         with urllib.request.urlopen('http://127.0.0.1:%d/metrics'
                                     % self.metrics, timeout=60) as page:
             return page.read().decode()
+
+    def neighbours(self):
+        found = messaging.Neighbours(messaging.name_of(
+            messaging.get_hint_transport(self.storage.conf),
+            self.storage.conf.notifier.wakeup_topic))
+        self.addCleanup(found.close)
+        return found
+
+    def test_a_neighbour_needs_no_broker(self):
+        self.bus = types.SimpleNamespace(
+            url='rabbit://nobody:listens@127.0.0.1:1/')
+        self.storage.conf.set_override('transport_url', self.bus.url)
+        neighbours = self.neighbours()
+        hint = self.outbox.fire(*self.lanes(5))
+        self.start(ready='')
+
+        self.wait_until(lambda: neighbours.tell(hint), message=self.output)
+        self.wait_until(self.outbox.idle, message=self.output)
+
+        self.assertEqual({'delivered'}, set(self.outbox.statuses()))
+        self.assertEqual(5, len(self.hook.bodies))
+
+    def test_malformed_wake_ups_of_a_neighbour_stop_nothing(self):
+        self.start()
+        neighbours = self.neighbours()
+
+        for payload in (None, [], 'x', {'lanes': 1}):
+            self.assertTrue(neighbours.tell(payload))
+        self.assertTrue(neighbours.tell(self.outbox.fire(*self.lanes(1))))
+        self.wait_until(lambda: self.hook.bodies)
+
+        self.assertIn('A wake-up of this host was ignored', self.output())
+
+    def test_in_a_pool_and_when_told_so_the_broker_alone_wakes(self):
+        for extra in ('wakeup_pool = one', 'wakeup_by_neighbours = false'):
+            with self.subTest(extra):
+                self.start(extra=extra)
+                self.assertFalse(self.neighbours().tell({}))
+                self.send(*self.lanes(1))
+                self.wait_until(self.outbox.idle)
+                self.child.kill()
+                self.child.wait()
 
     def test_malformed_wake_ups_stop_nothing(self):
         self.start()

@@ -26,6 +26,19 @@ class Publisher:
         self.sent.append(hint)
 
 
+class Neighbours:
+    """Has none, or takes everything."""
+
+    def __init__(self):
+        self.told = None
+
+    def tell(self, hint):
+        if self.told is None:
+            return False
+        self.told.append(hint)
+        return True
+
+
 class HintsTest(base.TestCase):
 
     def setUp(self):
@@ -33,7 +46,8 @@ class HintsTest(base.TestCase):
         self.db = self.useFixture(storage.Storage()).db
         self.outbox = outbox.Outbox(self.db, enclosing=True)
         self.publisher = Publisher()
-        self.hints = stage.Hints(self.publisher, self.db)
+        self.neighbours = Neighbours()
+        self.hints = stage.Hints(self.publisher, self.neighbours, self.db)
 
     def fire(self):
         return self.outbox.fire(self.outbox.lane('test://r/x'))
@@ -49,6 +63,22 @@ class HintsTest(base.TestCase):
         hint = self.fire()
         self.hints.send([hint])
         self.assertEqual(([hint], []), (self.publisher.sent, self.due()))
+
+    def test_what_a_neighbour_takes_is_not_sent(self):
+        self.neighbours.told = []
+        hint = self.fire()
+        self.hints.send([hint])
+        self.assertEqual(([hint], [], True), (
+            self.neighbours.told, self.publisher.sent, self.hints.works))
+
+    def test_a_neighbour_needs_no_broker(self):
+        """While the broker is silent it is still told at once."""
+        self.publisher.error = exception.PublishFailed
+        self.hints.send([self.fire()])
+        self.neighbours.told = []
+        hint = self.fire()
+        self.hints.send([hint])
+        self.assertEqual([hint], self.neighbours.told)
 
     def test_where_nobody_listens_the_sweep_gets_it(self):
         self.publisher.error = exception.PublishFailed
