@@ -84,6 +84,30 @@ class ReadingTest(CloudCase):
         self.assertEqual([], self.cloud.wrong)
         self.assertEqual(1, self.cloud.logins)
 
+    def test_five_thousand_servers(self):
+        self.cloud.page = 500       # nova's osapi_max_limit is 1,000
+        ids = ['s-%04d' % number for number in range(5000)]
+        for number, server_id in enumerate(ids):
+            self.cloud.boot(server_id, 'h%d' % (number % 50),
+                            port='p-%04d' % number)
+        self.read()
+
+        self.assertEqual(5000, len(self.map))
+        self.assertEqual(ids[7::50], self.ids(self.map, 'h7'))
+        self.assertEqual(
+            [None, *ids[499::500]], [query.get('marker') for query
+                                     in self.cloud.asked_for('servers')])
+        self.assertEqual('s-4999', self.map.server_of_port('p-4999').id)
+        # and the second time what changed, in one page
+        self.cloud.requests.clear()
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        self.cloud.now = now
+        self.cloud.change('s-0007', host='h8')
+        self.servers.read()
+        self.assertEqual(ids[57::50], self.ids(self.map, 'h7'))
+        self.assertEqual(2, len(self.cloud.asked_for('servers')))
+        self.assertEqual([], self.cloud.wrong)
+
     def test_an_empty_cloud(self):
         self.read()
         self.assertEqual(0, len(self.map))
