@@ -15,6 +15,7 @@ import asyncio
 import collections
 from collections.abc import Callable
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -39,6 +40,11 @@ SIZE = 384 * 1024
 #: Seconds between two looks at the places.
 INTERVAL = 2.0
 
+#: Seconds until others may connect when no descriptor was left for one.
+PAUSE = 1.0
+
+#: It is behind, or the kernel was told to have less room for a message.
+_FULL = (errno.EAGAIN, errno.ENOBUFS, errno.EMSGSIZE)
 _SUPPORTED = sys.platform == 'linux'
 _CREDENTIALS = struct.Struct('3i')
 
@@ -89,11 +95,10 @@ class Neighbours:
     def _send(self, place: int, data: bytes) -> bool:
         try:
             self._known[place].send(data)
-        except BlockingIOError:
-            return False    # it is behind
         except OSError as exc:
-            LOG.debug('A notifier of this host is gone: %s', exc)
-            self._forget(place)
+            if exc.errno not in _FULL:
+                LOG.debug('A notifier of this host is gone: %s', exc)
+                self._forget(place)
             return False
         self._known.move_to_end(place)
         return True
@@ -149,8 +154,8 @@ class Ear:
             except OSError:
                 continue    # taken
             door.listen(PEERS)
-            loop.add_reader(door, self._accept)
             self._door = door
+            self._listen()
             return
         door.close()
 
@@ -167,13 +172,20 @@ class Ear:
             while self._hear(peer):
                 pass
 
+    def _listen(self) -> None:
+        if self._door is not None and self._loop is not None:
+            self._loop.add_reader(self._door, self._accept)
+
     def _accept(self) -> None:
         door, loop = self._door, self._loop
         if door is None or loop is None:
             return
         try:
             peer, _ = door.accept()
-        except OSError:
+        except OSError as exc:
+            LOG.debug('An evaluator of this host can not connect: %s', exc)
+            loop.remove_reader(door)
+            loop.call_later(PAUSE, self._listen)
             return
         if len(self._peers) >= PEERS or not _is_ours(peer):
             peer.close()

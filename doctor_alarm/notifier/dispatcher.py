@@ -120,9 +120,12 @@ class Dispatcher:
             self._thread.join(timeout)
 
     def _end(self) -> None:
+        self._hear_no_more()
+        self._stop.set()
+
+    def _hear_no_more(self) -> None:
         if self._ear is not None:
             self._ear.close()
-        self._stop.set()
 
     def _overhear(self, hint: Any) -> None:
         try:
@@ -158,4 +161,5 @@ class Dispatcher:
             self._started.set_result(None)
             await self._lanes.run(self._stop)
         finally:
+            self._hear_no_more()
             await self._plugins.stop()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import asyncio
+import errno
 import os
 import socket
 import threading
@@ -148,6 +149,42 @@ class NeighbourTest(base.TestCase):
 
         self.wait_until(lambda: notifier.heard)
         self.assertEqual(['x' * 200000], notifier.heard)
+
+    def test_a_kernel_with_less_room_leaves_large_ones_to_the_broker(self):
+        notifier = self.notifier()
+        self.assertTrue(self.neighbours.tell('small'))
+        known = self.neighbours._known[0]
+        known.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20000)
+
+        self.assertFalse(self.neighbours.tell('x' * 100000))
+        self.assertTrue(self.neighbours.tell('small'))
+
+        self.wait_until(lambda: notifier.heard == ['small', 'small'])
+        self.assertIs(known, self.neighbours._known[0])
+
+    def test_without_a_descriptor_an_evaluator_is_heard_later(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.messaging.neighbour.PAUSE', 0.0))
+        notifier = self.notifier()
+        accept, failures = notifier.ear._door.accept, []
+
+        class Door:
+            fileno = notifier.ear._door.fileno
+            close = notifier.ear._door.close
+
+            def accept(self):
+                if len(failures) < 3:
+                    failures.append(True)
+                    raise OSError(errno.EMFILE, 'too many')
+                return accept()
+
+        door = notifier.ear._door
+        notifier.call(setattr, notifier.ear, '_door', Door())
+
+        self.assertTrue(self.neighbours.tell('x'))
+        self.wait_until(lambda: notifier.heard)
+        self.assertEqual(3, len(failures))
+        notifier.call(setattr, notifier.ear, '_door', door)
 
     def test_another_account_is_not_told(self):
         """Anybody may take a place; what is told has secrets."""
