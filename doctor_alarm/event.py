@@ -134,67 +134,93 @@ class Event:
         if not isinstance(doc, Mapping):
             raise exception.InvalidEvent(reason='an event is an object')
         traits = _traits_in(doc.get('traits', []))
-        found = build(
+        found = build(Parts(
             message_id=doc.get('message_id'),
             event_type=doc.get('event_type'),
             generated=doc.get('generated'), traits=traits,
             project_id=doc.get('project_id'),
             publisher_id=doc.get('publisher_id') or publisher_id,
             raw=doc.get('raw') or None,
-            transformed_at=doc.get('transformed_at') or 0,
+            transformed_at=doc.get('transformed_at') or 0),
             received=received, clean=clean)
         if doc.get('trusted', True) is True:
             return found
         return dataclasses.replace(found, trusted=False)
 
 
-def build(*, message_id: Any, event_type: Any, generated: Any,
-          traits: Mapping[str, Any], received: datetime.datetime,
-          project_id: Any = None, publisher_id: Any = '', raw: Any = None,
-          transformed_at: Any = 0, clean: bool = False) -> Event:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What somebody says of an event; nothing of it has been checked.
+
+    ``generated`` may be a datetime or an ISO 8601 text (naive is UTC).
+    """
+
+    message_id: Any
+    event_type: Any
+    generated: Any
+    traits: Mapping[str, Any]
+    project_id: Any = None
+    publisher_id: Any = ''
+    raw: Any = None
+    transformed_at: Any = 0
+
+
+def build(parts: Parts, *, received: datetime.datetime,
+          clean: bool = False) -> Event:
     """Build an event from parts that come from outside.
 
-    ``generated`` may be a datetime or an ISO 8601 string (naive is UTC); later
-    than ``received`` by more than :data:`MAX_AHEAD` it is ``received`` and the
-    original kept as the trait ``generated_original``. Booleans and other
-    JSON values among the traits become text, ``None`` is left out, and so is
-    what :mod:`doctor_alarm.redact` takes for a secret, unless the event is
-    ``clean`` already.
+    Generated later than ``received`` by more than :data:`MAX_AHEAD` it is of
+    ``received``, and the original kept as the trait ``generated_original``.
+    Booleans and other JSON values among the traits become text, ``None`` is
+    left out, and so is what :mod:`doctor_alarm.redact` takes for a secret,
+    unless the event is ``clean`` already.
 
     :raises InvalidEvent: names the part that is wrong
     """
+    event_type, message_id = parts.event_type, parts.message_id
     if not isinstance(event_type, str) or not 0 < len(event_type) <= 255:
         raise exception.InvalidEvent(
             reason='event_type must be a text of 1 to 255 characters')
     if not isinstance(message_id, str) or not message_id:
         raise exception.InvalidEvent(reason='message_id must be a text')
+    if parts.raw is not None and not isinstance(parts.raw, Mapping):
+        raise exception.InvalidEvent(reason='raw must be an object')
+    traits = _traits_of(parts.traits, clean)
+    when = parse_time(parts.generated, 'generated')
+    if when > received + MAX_AHEAD:
+        traits['generated_original'] = to_iso(when)
+        # Not later: what follows at once must not seem to be older.
+        when = received
+    owner = (parts.project_id or traits.get('project_id')
+             or traits.get('tenant_id'))
+    return Event(
+        message_id=plain_id(message_id), event_type=plain_text(event_type),
+        generated=when, traits=traits,
+        project_id=plain_text(str(owner)) if owner else None,
+        publisher_id=plain_text(str(parts.publisher_id or ''))[:255],
+        raw=parts.raw if clean else redact.tree(parts.raw),
+        transformed_at=_transformed_at(parts.transformed_at, received))
+
+
+def _transformed_at(told: Any, received: datetime.datetime) -> int:
+    latest = to_us(received + MAX_AHEAD)
+    if isinstance(told, int) and 0 < told <= latest:
+        return told
+    return to_us(received)
+
+
+def _traits_of(traits: Mapping[str, Any],
+               clean: bool) -> dict[str, TraitValue]:
     kept = {
         plain_text(name): coerce_trait(name, value)
         for name, value in traits.items() if value is not None and name}
     if not clean:
         kept = _without_secrets(kept)
-        raw = redact.tree(raw)
     if sum(len(name) + len(str(value)) for name, value in kept.items(
             )) > MAX_SIZE:
         raise exception.EventTooLarge(
             reason='the traits have more than %d characters' % MAX_SIZE)
-    when = parse_time(generated, 'generated')
-    if when > received + MAX_AHEAD:
-        kept['generated_original'] = to_iso(when)
-        # Not later: what follows at once must not seem to be older.
-        when = received
-    owner = project_id or kept.get('project_id') or kept.get('tenant_id')
-    if not isinstance(transformed_at, int) or not (
-            0 <= transformed_at <= to_us(received + MAX_AHEAD)):
-        transformed_at = 0
-    if raw is not None and not isinstance(raw, Mapping):
-        raise exception.InvalidEvent(reason='raw must be an object')
-    return Event(
-        message_id=plain_id(message_id), event_type=plain_text(event_type),
-        generated=when, traits=kept,
-        project_id=plain_text(str(owner)) if owner else None,
-        publisher_id=plain_text(str(publisher_id or ''))[:255], raw=raw,
-        transformed_at=transformed_at or to_us(received))
+    return kept
 
 
 def _without_secrets(

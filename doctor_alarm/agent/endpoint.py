@@ -54,13 +54,13 @@ class Transformer:
         traits = definition.traits_of(found.body)
         if self._counts:
             self._count_unknown(found)
-        return [event.build(
+        return [event.build(event.Parts(
             message_id=found.message_id, event_type=found.event_type,
             generated=found.timestamp, traits=traits,
-            received=received or datetime.datetime.now(datetime.UTC),
             project_id=owner_of(found, traits),
             publisher_id=found.publisher_id, raw=self._raw(found),
-            transformed_at=time.time_ns() // 1000)]
+            transformed_at=time.time_ns() // 1000),
+            received=received or datetime.datetime.now(datetime.UTC))]
 
     def _drop(self, reason: str) -> list[event.Event]:
         if self._counts:

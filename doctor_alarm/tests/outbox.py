@@ -17,10 +17,10 @@ from doctor_alarm.objects import wakeup
 
 def an_event(vm='vm1', traits=None):
     now = event.from_us(time.time_ns() // 1000)
-    return event.build(
+    return event.build(event.Parts(
         message_id=str(uuid.uuid4()), event_type='compute.instance.update',
-        generated=now, received=now, publisher_id='nova', project_id='p1',
-        traits=traits or {'instance_id': vm, 'state': 'error'})
+        generated=now, publisher_id='nova', project_id='p1',
+        traits=traits or {'instance_id': vm, 'state': 'error'}), received=now)
 
 
 class Outbox:

@@ -182,13 +182,14 @@ def _build(told: Told, post: Post) -> Posted:
         details.setdefault('id', doc['id'])
     source = details.get(fault.SOURCE)
     when = event.parse_time(doc['time'], 'time', post.zone)
-    built = event.build(
+    built = event.build(event.Parts(
         message_id=message_id(
             post, owner, told.cause or _cause(doc['type'], details, when)),
         event_type=doc['type'], generated=when,
         traits={name: _trait(value) for name, value in details.items()},
-        received=post.received, project_id=owner,
-        publisher_id=source if isinstance(source, str) else PUBLISHER)
+        project_id=owner,
+        publisher_id=source if isinstance(source, str) else PUBLISHER),
+        received=post.received)
     if owner:
         built = dataclasses.replace(
             built, traits={**built.traits, 'project_id': owner})

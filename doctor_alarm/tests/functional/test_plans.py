@@ -240,11 +240,11 @@ class Plans:
 
     def an_event(self, vm, state, seconds):
         now = datetime.datetime.now(datetime.timezone.utc)
-        return event.build(
-            message_id=str(uuid.uuid4()), project_id='p1', received=now,
+        return event.build(event.Parts(
+            message_id=str(uuid.uuid4()), project_id='p1',
             event_type='compute.instance.update',
             generated=now + datetime.timedelta(seconds=seconds),
-            traits={'instance_id': vm, 'state': state})
+            traits={'instance_id': vm, 'state': state}), received=now)
 
     @staticmethod
     def tables(text):

@@ -15,9 +15,9 @@ NOW = datetime.datetime(2026, 11, 20, 12, 0, tzinfo=datetime.timezone.utc)
 
 
 def build(**kwargs):
-    return event.build(**{
+    return event.build(event.Parts(**{
         'message_id': 'm1', 'event_type': 't', 'generated': NOW,
-        'traits': {}, 'received': NOW, **kwargs})
+        'traits': {}, **kwargs}), received=NOW)
 
 
 class TestBuild(base.TestCase):

@@ -16,9 +16,9 @@ NOW = datetime.datetime(2026, 11, 20, 12, 0, tzinfo=datetime.timezone.utc)
 
 
 def an_event(event_type='compute.instance.update', project_id='p1', **traits):
-    return event.build(
+    return event.build(event.Parts(
         message_id='m1', event_type=event_type, generated=NOW, traits=traits,
-        received=NOW, project_id=project_id)
+        project_id=project_id), received=NOW)
 
 
 def a_rule(*query, event_type='*', clear=None):

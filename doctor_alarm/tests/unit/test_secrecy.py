@@ -60,11 +60,11 @@ class SecrecyTest(base.ApiTestCase):
             USER, password, self.receiver.port, path, TOKEN)
 
     def fire(self, number):
-        self.engine.process([event.build(
+        self.engine.process([event.build(event.Parts(
             message_id='m%d' % number, event_type=base.RULE['event_type'],
-            generated=event.from_us(self.db.now()),
-            received=event.from_us(self.db.now()), publisher_id='nova',
-            project_id='p1', traits={'instance_id': 'vm1'})])
+            generated=event.from_us(self.db.now()), publisher_id='nova',
+            project_id='p1', traits={'instance_id': 'vm1'}),
+            received=event.from_us(self.db.now()))])
 
     def deliveries(self, status, count):
         def found():

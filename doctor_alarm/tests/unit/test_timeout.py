@@ -35,10 +35,10 @@ class Play:
            publisher_id='nova', message_id=None):
         resource = '' if self.whole else resource
         when = NOW + datetime.timedelta(seconds=sent)
-        fired = event.build(
+        fired = event.build(event.Parts(
             message_id=message_id or '%s of %s at %s' % (
                 verdict, resource, sent), event_type='t', generated=when,
-            traits={}, received=when, publisher_id=publisher_id)
+            traits={}, publisher_id=publisher_id), received=when)
         return self._keep(resource, timeout.decide(
             verdict, fired, self.alarm, self.resources.get(resource),
             START + int((sent if arrival is None else arrival) * SECOND)))

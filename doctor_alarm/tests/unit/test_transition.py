@@ -16,9 +16,9 @@ NOW = datetime.datetime(2026, 11, 20, 12, 0, tzinfo=datetime.timezone.utc)
 
 def at(seconds, publisher_id='nova', message_id=None):
     when = NOW + datetime.timedelta(seconds=seconds)
-    return event.build(
+    return event.build(event.Parts(
         message_id=message_id or 'm%s' % seconds, event_type='t',
-        generated=when, traits={}, received=when, publisher_id=publisher_id)
+        generated=when, traits={}, publisher_id=publisher_id), received=when)
 
 
 class Play:

@@ -36,12 +36,12 @@ def utcnow():
 
 
 def an_event(vm='vm1', state='error', project_id='p1', seconds=0, **kwargs):
-    return event.build(
+    return event.build(event.Parts(
         message_id=kwargs.pop('message_id', str(uuid.uuid4())),
-        event_type='compute.instance.update', received=utcnow(),
+        event_type='compute.instance.update',
         generated=utcnow() + datetime.timedelta(seconds=seconds),
         traits={'instance_id': vm, 'state': state}, project_id=project_id,
-        publisher_id='nova', **kwargs)
+        publisher_id='nova', **kwargs), received=utcnow())
 
 
 def a_rule(vm='vm1', clear=True):
@@ -262,11 +262,11 @@ class EngineTests(Setting):
     def test_odd_texts_are_stored(self):
         self.an_alarm(a_rule(vm=None))
         odd = 'a\ud800b\0c\U0001f600'
-        self.engine.process([event.build(
+        self.engine.process([event.build(event.Parts(
             message_id=odd, event_type='compute.instance.update',
-            generated=utcnow(), received=utcnow(), publisher_id=odd,
-            project_id='p1', traits={
-                'instance_id': odd, 'state': 'error', odd: odd})])
+            generated=utcnow(), publisher_id=odd, project_id='p1', traits={
+                'instance_id': odd, 'state': 'error', odd: odd}),
+            received=utcnow())])
         delivery, = self.deliveries()
         self.assertIn('\U0001f600', delivery.resource_id)
 
@@ -380,10 +380,10 @@ class EngineTests(Setting):
         alarm_bulk.import_all(self.db, [alarm.Alarm(
             name='a', type='event', rule=rule, project_id='p1',
             alarm_actions=[RECEIVER]) for rule in rules[30:]])
-        fired = [event.build(
+        fired = [event.build(event.Parts(
             message_id='m%d' % n, event_type='compute.instance.update',
-            generated=utcnow(), received=utcnow(), project_id='p1',
-            traits={'host': 'h1', 'role': 'role%d' % n})
+            generated=utcnow(), project_id='p1',
+            traits={'host': 'h1', 'role': 'role%d' % n}), received=utcnow())
             for n in range(100)]
 
         with self.db.reader() as conn:

@@ -56,11 +56,10 @@ class TimeoutSetting(test_engine.Setting):
     def an_event(self, event_type='heartbeat', vm='vm1', arrival=None,
                  **traits):
         now = test_engine.utcnow()
-        return event.build(
-            message_id=str(uuid.uuid4()), event_type=event_type,
-            received=now, generated=now, project_id='p1',
-            publisher_id='nova', transformed_at=arrival or 0,
-            traits={'instance_id': vm, **traits})
+        return event.build(event.Parts(
+            message_id=str(uuid.uuid4()), event_type=event_type, generated=now,
+            project_id='p1', publisher_id='nova', transformed_at=arrival or 0,
+            traits={'instance_id': vm, **traits}), received=now)
 
     def created(self, vm='vm1'):
         return self.an_event('compute.instance.create.start', vm)

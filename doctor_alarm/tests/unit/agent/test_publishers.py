@@ -19,10 +19,10 @@ NOW = datetime.datetime(2026, 11, 20, 9, 14, 41, tzinfo=datetime.timezone.utc)
 
 
 def make_event(number=1, **traits):
-    return event.build(
+    return event.build(event.Parts(
         message_id='m%d' % number, event_type='compute.instance.update',
-        generated=NOW, received=NOW, traits=traits or {'state': 'error'},
-        project_id='p1', publisher_id='compute.host1')
+        generated=NOW, traits=traits or {'state': 'error'}, project_id='p1',
+        publisher_id='compute.host1'), received=NOW)
 
 
 class PublisherCase(base.TestCase):

@@ -26,10 +26,10 @@ class BusEventsTest(base.TestCase):
 
     def an_event(self, number, size=1):
         now = datetime.datetime.now(datetime.UTC)
-        return event.build(
+        return event.build(event.Parts(
             message_id='m%d' % number, event_type='a', generated=now,
-            traits={}, received=now, project_id='p1',
-            raw={'text': 'x' * size})
+            traits={}, project_id='p1', raw={'text': 'x' * size}),
+            received=now)
 
     def test_in_order_in_messages_under_a_megabyte(self):
         sent = [self.an_event(n, 100000) for n in range(30)]

@@ -142,11 +142,11 @@ class FuzzTest(base.ApiTestCase):
         before = broken_rules()
         now = datetime.datetime.now(datetime.UTC)
         engine.Engine(self.db, lambda hint: None, 15).process([
-            event_mod.build(
+            event_mod.build(event_mod.Parts(
                 message_id=answer.json['alarm_id'] + kind, event_type=kind,
-                generated=now, received=now,
-                project_id=answer.json['project_id'],
-                traits={'host': 'h', 'state': 'error', 'n': number})
+                generated=now, project_id=answer.json['project_id'],
+                traits={'host': 'h', 'state': 'error', 'n': number}),
+                received=now)
             for kind, number in (('a', 1), ('a.b', 2.5), ('0', 'x'))])
         self.assertEqual(before, broken_rules())
         for suffix in ('/history', '/deliveries'):

@@ -31,10 +31,10 @@ class MetricsTest(base.ApiTestCase):
     def happen(self, project_id, state):
         self.count += 1
         now = datetime.datetime.now(datetime.UTC)
-        self.last = event.build(
+        self.last = event.build(event.Parts(
             message_id='m%d' % self.count, event_type=EVENT, generated=now,
-            received=now, project_id=project_id,
-            traits={'instance_id': 'vm1', 'state': state})
+            project_id=project_id,
+            traits={'instance_id': 'vm1', 'state': state}), received=now)
         self.engine.process([self.last])
 
     def show(self, who, query=''):

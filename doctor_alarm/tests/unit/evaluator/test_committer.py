@@ -18,9 +18,9 @@ NOW = datetime.datetime.now(datetime.timezone.utc)
 
 
 def an_event(message_id, days=0):
-    return event.build(
-        message_id=message_id, event_type='t', traits={}, received=NOW,
-        generated=NOW - datetime.timedelta(days=days))
+    return event.build(event.Parts(
+        message_id=message_id, event_type='t', traits={},
+        generated=NOW - datetime.timedelta(days=days)), received=NOW)
 
 
 class Letters:

@@ -49,11 +49,11 @@ class TestRedelivery(base.TestCase):
                      'value': 'active'}]}})).id
 
     def an_event(self, vm, state, halves, publisher_id):
-        return event.build(
+        return event.build(event.Parts(
             message_id='m%d' % next(self.numbers), event_type='t',
             generated=START + datetime.timedelta(seconds=halves / 2),
             traits={'instance_id': vm, 'state': state}, project_id='p1',
-            received=START, publisher_id=publisher_id)
+            publisher_id=publisher_id), received=START)
 
     def seen(self, alarm_id):
         """What somebody may see of the alarm."""

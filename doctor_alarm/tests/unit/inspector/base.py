@@ -27,11 +27,11 @@ def event(event_type=fault.HOST_DOWN, trusted=True, project_id='service',
         traits = {'hostname': 'h1'}
     if 'hostname' in traits:
         traits['host'] = traits['hostname']
-    return dataclasses.replace(event_mod.build(
+    return dataclasses.replace(event_mod.build(event_mod.Parts(
         message_id='m1', event_type=event_type, generated=NOW,
         traits={'severity': 'critical', 'cause': 'h1 is dead',
                 'monitor_id': 'ping@h9', 'source': 'ping', **traits},
-        received=NOW, project_id=project_id, publisher_id='ping'),
+        project_id=project_id, publisher_id='ping'), received=NOW),
         trusted=trusted)
 
 

@@ -25,10 +25,10 @@ def a_conf(**options):
 
 
 def an_event():
-    return event.build(
-        message_id='m1', event_type='compute.instance.update',
-        generated=WHEN, received=WHEN, project_id='p1',
-        traits={'instance_id': 'vm1', 'state': 'error'})
+    return event.build(event.Parts(
+        message_id='m1', event_type='compute.instance.update', generated=WHEN,
+        project_id='p1', traits={'instance_id': 'vm1', 'state': 'error'}),
+        received=WHEN)
 
 
 def a_delivery(url='test://', **values):
