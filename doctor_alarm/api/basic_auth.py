@@ -19,6 +19,7 @@ from typing import Any
 from oslo_config import cfg
 from oslo_middleware import basic_auth
 from oslo_middleware import exceptions
+from oslo_middleware import http_proxy_to_wsgi
 import webob
 import webob.dec
 import webob.exc
@@ -54,12 +55,14 @@ class BasicAuth:
         :raises ConfigurationError: the file or the list of users is wrong
         """
         conf.register_opts(basic_auth.OPTS, group=GROUP)
+        conf.register_opts(http_proxy_to_wsgi.OPTS, group=GROUP)
         self._app = app
         self._file = conf[GROUP].http_basic_auth_user_file
         _check_file(self._file)
         self._users = parse_users(conf.api.http_basic_users)
         self._key = secrets.token_bytes(32)
         self._right: dict[bytes, None] = {}
+        self._proxied = conf[GROUP].enable_proxy_headers_parsing
         self._throttle = throttle.Throttle(conf.api.http_basic_failures)
         self._lock = threading.Lock()
 
@@ -96,7 +99,7 @@ class BasicAuth:
         # It is logged, and it is an id.
         if not name or not name.isprintable():
             return '', 0.0
-        who = throttle.who(environ.get('REMOTE_ADDR') or '', name)
+        who = throttle.who(throttle.client(environ, self._proxied), name)
         pause = self._throttle.pause(who)
         if pause:
             return '', pause

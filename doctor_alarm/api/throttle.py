@@ -10,8 +10,10 @@ from collections.abc import Callable
 import dataclasses
 import ipaddress
 import logging
+import re
 import threading
 import time
+from typing import Any
 
 LOG = logging.getLogger(__name__)
 
@@ -27,6 +29,10 @@ CAPACITY = 10000
 _NAME = 64
 #: Bits of an IPv6 address that a network hands to one client.
 _CLIENT = 64
+
+#: An address as proxies write it: in brackets, with a zone, with a port.
+_ADDRESS = re.compile(r'\[(?P<six>[^\]%]*)[^\]]*\](:\d+)?'
+                      r'|(?P<four>[\d.]+):\d+|(?P<bare>[^%]*)(%.*)?')
 
 #: An address and a name.
 Who = tuple[str, str]
@@ -88,13 +94,34 @@ class Throttle:
                 self._records.pop(who, None)
 
 
+def client(environ: dict[str, Any], proxied: bool) -> str:
+    """Return the address that a login comes from.
+
+    A proxy adds the one that it sees behind those that the client says, or it
+    could be another one with every guess.
+
+    :param proxied: whether there is a proxy, which is believed
+    """
+    said = environ.get('HTTP_X_FORWARDED_FOR') if proxied else None
+    if said:
+        return str(said).rpartition(',')[2].strip()
+    said = environ.get('HTTP_FORWARDED') if proxied else None
+    for part in str(said or '').rpartition(',')[2].split(';'):
+        name, _, value = part.partition('=')
+        if name.strip().lower() == 'for':
+            return value.strip().strip('"')
+    return environ.get('REMOTE_ADDR') or ''
+
+
 def who(address: str, name: str) -> Who:
     """Return who tries to log in.
 
     A client has a whole network of IPv6 addresses to come from.
     """
+    plain = _ADDRESS.fullmatch(address.strip())
     try:
-        found = ipaddress.ip_address(address.partition('%')[0].strip('[] '))
+        found = ipaddress.ip_address(
+            (plain['six'] or plain['four'] or plain['bare']) if plain else '')
     except ValueError:
         return address[:_NAME], name[:_NAME]
     if isinstance(found, ipaddress.IPv6Address):

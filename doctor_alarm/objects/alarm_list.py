@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from doctor_alarm.db import models
 from doctor_alarm.objects import alarm
+from doctor_alarm.objects import page as page_mod
 from doctor_alarm.objects import query
 
 _C = models.alarm.c
@@ -47,7 +48,7 @@ NEWEST_FIRST = (('timestamp', query.DESC),)
 
 
 def find(conn: sa.Connection, condition: sa.ColumnElement[bool] | None,
-         page: query.Page) -> list[alarm.Alarm]:
+         page: query.Page) -> page_mod.Found[alarm.Alarm]:
     """Return one page of the alarms that fulfil a condition.
 
     :param condition: of :func:`query.condition`; ``None``: all alarms
@@ -57,5 +58,4 @@ def find(conn: sa.Connection, condition: sa.ColumnElement[bool] | None,
     if condition is not None:
         select = select.where(condition)
     statement = query.paged(conn, select, FIELDS, _C.id, page)
-    return [alarm.from_row(row)
-            for row in conn.execute(statement).mappings()]
+    return page_mod.read(conn, statement, page, alarm.from_row)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from doctor_alarm import action
 from doctor_alarm.db import models
+from doctor_alarm.objects import page as page_mod
 from doctor_alarm.objects import query
 
 
@@ -109,7 +110,7 @@ def of_alarm(conn: sa.Connection, alarm_id: str,
              on_behalf_of: str | None = None,
              page: query.Page | None = None,
              condition: sa.ColumnElement[bool] | None = None,
-             ) -> list[Change]:
+             ) -> page_mod.Found[Change]:
     """Return the history of one alarm, newest first by default.
 
     It outlives the alarm.
@@ -119,7 +120,7 @@ def of_alarm(conn: sa.Connection, alarm_id: str,
     :raises Invalid: names what is wrong with the page
     """
     if not alarm_id.isascii() or '\0' in alarm_id:
-        return []
+        return page_mod.Found()
     parts = [_C.alarm_id == alarm_id]
     if on_behalf_of is not None:
         parts.append(_C.on_behalf_of == on_behalf_of)
@@ -129,7 +130,7 @@ def of_alarm(conn: sa.Connection, alarm_id: str,
 
 
 def find(conn: sa.Connection, condition: sa.ColumnElement[bool] | None,
-         page: query.Page) -> list[Change]:
+         page: query.Page) -> page_mod.Found[Change]:
     """Return one page of the records that fulfil a condition.
 
     :param condition: of :func:`query.condition`; ``None``: all records
@@ -141,4 +142,4 @@ def find(conn: sa.Connection, condition: sa.ColumnElement[bool] | None,
         select = select.where(condition)
     statement = query.paged(
         conn, select, FIELDS, _C.event_id, page, tie=_C.id)
-    return [Change(**found) for found in conn.execute(statement).mappings()]
+    return page_mod.read(conn, statement, page, lambda row: Change(**row))

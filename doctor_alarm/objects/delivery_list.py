@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from doctor_alarm.db import models
 from doctor_alarm import exception
 from doctor_alarm.objects import delivery as delivery_obj
+from doctor_alarm.objects import page as page_mod
 from doctor_alarm.objects import query
 
 _C = models.delivery.c
@@ -65,7 +66,7 @@ class Which:
 
 
 def find(conn: sa.Connection, which: Which,
-         page: query.Page | None = None) -> list[Listed]:
+         page: query.Page | None = None) -> page_mod.Found[Listed]:
     """Return deliveries, newest first by default.
 
     They outlive their alarm.
@@ -73,16 +74,15 @@ def find(conn: sa.Connection, which: Which,
     :raises Invalid: names what is wrong with the page
     """
     if not _is_token(which.alarm_id or ''):
-        return []
+        return page_mod.Found()
+    page = page or query.Page(sort=NEWEST_FIRST)
     select = _select()
     for field in dataclasses.fields(which):
         value = getattr(which, field.name)
         if value is not None:
             select = select.where(_column(field.name, value) == value)
-    statement = query.paged(
-        conn, select, FIELDS, _C.id,
-        page or query.Page(sort=NEWEST_FIRST))
-    return [Listed(**found) for found in conn.execute(statement).mappings()]
+    statement = query.paged(conn, select, FIELDS, _C.id, page)
+    return page_mod.read(conn, statement, page, lambda row: Listed(**row))
 
 
 def get(conn: sa.Connection, id_: str,

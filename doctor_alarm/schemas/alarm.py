@@ -36,6 +36,9 @@ FOREIGN_TYPES = {
 READ_ONLY = ('alarm_id', 'timestamp', 'state_timestamp', 'state_reason',
              'evaluate_timestamp')
 
+#: Characters of an alarm as JSON; what tells why it was raised repeats many.
+MAX_SIZE = 256 * 1024
+
 _TEXT_255 = {'type': 'string', 'minLength': 1, 'maxLength': 255}
 _ACTIONS = {'type': ['array', 'null'],
             'items': {'type': 'string', 'minLength': 1, 'maxLength': 8000},

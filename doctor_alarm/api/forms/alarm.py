@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import json
 import math
 from typing import Any
 
@@ -33,6 +34,7 @@ def parse(doc: Any, *, project_id: str, user_id: str,
     wrong = schema.CHECKER.first(doc)
     if wrong:
         raise exception.Invalid(wrong)
+    _check_size(doc)
     rule = _rule(doc)
     return alarm_obj.Alarm(
         name=doc['name'], type=doc['type'], rule=rule,
@@ -50,6 +52,16 @@ def parse(doc: Any, *, project_id: str, user_id: str,
         alarm_actions=_actions(doc, 'alarm_actions'),
         insufficient_data_actions=_actions(
             doc, 'insufficient_data_actions'), **stored)
+
+
+def _check_size(doc: Mapping[str, Any]) -> None:
+    size = sum(len(json.dumps(value, ensure_ascii=False))
+               for name, value in doc.items()
+               if name not in schema.READ_ONLY)
+    if size > schema.MAX_SIZE:
+        raise exception.TooLarge(
+            'An alarm must not be larger than %d characters'
+            % schema.MAX_SIZE)
 
 
 def replace(old: alarm_obj.Alarm, new: alarm_obj.Alarm,

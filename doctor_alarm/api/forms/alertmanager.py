@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
 import datetime
+import itertools
 import json
 from typing import Any
 
@@ -41,17 +42,21 @@ class Reader:
     def parse(self, doc: Any, post: form.Post) -> list[form.Posted]:
         """Return the events of a body: all of them or none.
 
-        :raises Invalid: names index and field of everything that is wrong
+        :raises Invalid: names index and field of what is wrong
         """
         wrong = schema.CHECKER.first(doc)
         if wrong:
             raise exception.Invalid(wrong)
         # An alert may have begun long ago. Later than so it did not.
         oldest = post.received - datetime.timedelta(seconds=self.max_age / 2)
-        told, complaints = [], []
+        told: list[form.Told] = []
+        complaints: list[str] = []
         for index, alert in enumerate(doc['alerts']):
             path = 'alerts[%d]' % index
-            complaints_here = list(_wrong(alert, path))
+            if len(complaints) > form.COMPLAINTS:
+                break
+            complaints_here = list(itertools.islice(
+                _wrong(alert, path), form.COMPLAINTS + 1))
             complaints += complaints_here
             if complaints_here:
                 continue

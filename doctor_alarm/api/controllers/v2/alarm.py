@@ -128,7 +128,7 @@ class Alarms(base.Resource):
         condition = self._condition(request)
         with self.services.db.reader() as conn:
             found = alarm_list.find(conn, condition, page)
-        if len(found) == page.limit:
+        if found.is_cut:
             response.headers['Link'] = params.next_link(
                 request, found[-1].id)
         return [form.serialize(alarm) for alarm in found]

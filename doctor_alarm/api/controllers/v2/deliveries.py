@@ -77,7 +77,7 @@ class Deliveries(base.Resource):
             status=_status(request), project_id=self._scope(request))
         with self.services.db.reader() as conn:
             found = delivery_list.find(conn, which, page)
-        if len(found) == page.limit:
+        if found.is_cut:
             response.headers['Link'] = params.next_link(
                 request, found[-1].id)
         return [form.serialize(item) for item in found]

@@ -38,7 +38,7 @@ class Deliveries(base.Resource):
                 alarm_id=self.alarm_id, project_id=project_id), page)
         if not found and not self._exists(request):
             raise exception.AlarmNotFound(id=self.alarm_id)
-        if len(found) == page.limit:
+        if found.is_cut:
             response.headers['Link'] = params.next_link(
                 request, found[-1].id)
         return [form.serialize(item) for item in found]

@@ -42,7 +42,7 @@ class History(base.Resource):
         with self.services.db.reader() as conn:
             found = change.of_alarm(
                 conn, self.alarm_id, project_id, page, condition)
-        if len(found) == page.limit:
+        if found.is_cut:
             response.headers['Link'] = params.next_link(
                 request, found[-1].event_id)
         return [form.serialize(record) for record in found]

@@ -263,3 +263,12 @@ class BehindProxyTest(ThrottleTestCase):
         self.assertEqual(429, self.alarms('secret:1').status_code)
         self.assertEqual(200, self.alarms('secret:1', headers={
             'X-Forwarded-For': '192.0.2.9'}).status_code)
+
+    def test_who_claims_to_be_another_one_each_time_is_not(self):
+        for number in range(4):
+            self.alarms('wrong', headers={
+                'Forwarded': 'for=10.1.0.%d' % number,
+                'X-Forwarded-For': '10.0.0.%d, 192.0.2.7' % number})
+
+        self.assertEqual(429, self.alarms('secret:1', headers={
+            'X-Forwarded-For': '10.0.0.9, 192.0.2.7'}).status_code)

@@ -228,6 +228,16 @@ class CreateTest(base.ApiTestCase):
                 'ok_actions count exceeds maximum value 2', self.fault(
                     400, method, path, self.alarm(ok_actions=urls)))
 
+    def test_an_alarm_is_not_huge(self):
+        """What tells why it was raised repeats it again and again."""
+        query = [{'field': 'traits.state', 'value': 1000 * 'x'}] * 100
+        rule = {'event_type': 'a', 'query': query}
+        self.create(event_rule=rule)
+        huge = self.alarm(event_rule={
+            **rule, 'clear': rule, 'after': rule, 'timeout': 9})
+        sentence = self.fault(413, 'post', '/v2/alarms', huge, base.ALICE)
+        self.assertIn('262144', sentence)
+
     def test_actions_on_the_host_are_for_admins(self):
         for url in ('log://', 'test://'):
             doc = self.alarm(alarm_actions=[url])

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import fixtures
+
 from doctor_alarm.objects import alarm_list
 from doctor_alarm.tests.unit.api import base
 
@@ -81,6 +83,14 @@ class ListTest(base.ApiTestCase):
         self.assertEqual('b', self.names(
             '?sort=name:asc&marker=%s' % marker))
         self.assertNotIn('Link', self.answer.headers)
+
+    def test_a_page_that_would_be_huge_is_short(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.objects.page.MAX_SIZE', 1))
+        self.assertEqual('a', self.names('?sort=name'))
+        self.assertIn('rel="next"', self.answer.headers['Link'])
+        marker = self.answer.json[0]['alarm_id']
+        self.assertEqual('b', self.names('?sort=name&marker=' + marker))
 
     def test_a_list_has_a_bound(self):
         self.conf.set_override('max_limit', 1, group='api')

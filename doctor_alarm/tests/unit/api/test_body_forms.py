@@ -4,6 +4,7 @@
 import datetime
 import json
 
+import fixtures
 import hypothesis
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import fault
 from doctor_alarm.monitors import base as monitors
+from doctor_alarm.schemas import sentence
 from doctor_alarm.tests import fuzzing
 from doctor_alarm.tests.unit.api import base
 
@@ -151,12 +153,41 @@ class BodyFormsTest(base.ApiTestCase):
                 400, 'post', '/v1/events', doc, base.MONITOR))
 
     def test_not_every_mistake_of_thousands_is_told(self):
-        sentence = self.fault(
-            400, 'post', '/v1/events', [{}] * 9999, base.MONITOR)
+        for path, body, name in (
+                ('/v1/events', [{}] * 9999, '[%d]'),
+                ('/v1/events', [{'time': 1, 'type': 'x'}] * 9999, '[%d]'),
+                ('/v1/events', {'events': [
+                    {'time': 'x', 'type': 'x'}] * 9999}, 'events[%d]'),
+                ('/v1/events/alertmanager', {
+                    'version': '4', 'status': 'firing',
+                    'alerts': [{}] * 99}, 'alerts[%d]')):
+            said = self.fault(400, 'post', path, body, base.MONITOR)
 
-        self.assertIn('[99]', sentence)
-        self.assertNotIn('[100]', sentence)
-        self.assertIn('And 9899 more', sentence)
+            self.assertIn(name % 4, said)
+            self.assertNotIn(name % 20, said)
+            self.assertEqual('And more.', said[-9:])
+
+    def test_what_is_wrong_is_not_looked_for_without_end(self):
+        """Thousands would take a thread for seconds."""
+        looked = []
+        exact = sentence.Checker.errors
+
+        def look(checker, doc, within=''):
+            looked.append(within)
+            return exact(checker, doc, within)
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.schemas.sentence.Checker.errors', look))
+        for wrong in ({}, {'time': 1, 'type': 'x'},
+                      {'time': 'x', 'type': 'x'}):
+            del looked[:]
+            self.fault(400, 'post', '/v1/events', [wrong] * 10000,
+                       base.MONITOR)
+            self.assertLess(len(looked), 30)
+
+    def test_an_event_with_thousands_of_mistakes(self):
+        said = self.fault(400, 'post', '/v1/events', {'event': {
+            **{'x%d' % n: 0 for n in range(9999)}}}, base.MONITOR)
+        self.assertLess(len(said), 9999)
 
     def test_too_many(self):
         self.assertIn('10000 items', self.fault(

@@ -96,6 +96,39 @@ class WhoTest(base.TestCase):
                 ('2001:db8:1:2:3::4', '2001:db8:1:2::/64'),
                 ('[2001:db8:1:2::5]', '2001:db8:1:2::/64'),
                 ('fe80::1%eth0', 'fe80::/64'),
+                ('192.0.2.1:4711', '192.0.2.1'),
+                ('[2001:db8:1:2::5]:4711', '2001:db8:1:2::/64'),
+                ('[fe80::1%eth0]:4711', 'fe80::/64'),
                 ('unknown', 'unknown'), ('x' * 999, 'x' * 64)]:
             self.assertEqual((expected, 'a'), throttle.who(address, 'a'))
         self.assertEqual(('', 'n' * 64), throttle.who('', 'n' * 99))
+
+
+class ClientTest(base.TestCase):
+
+    def client(self, proxied=True, **environ):
+        return throttle.client(
+            {'REMOTE_ADDR': '192.0.2.1', **environ}, proxied)
+
+    def test_without_a_proxy_nobody_is_believed(self):
+        self.assertEqual('192.0.2.1', self.client(
+            False, HTTP_X_FORWARDED_FOR='9.9.9.9',
+            HTTP_FORWARDED='for=9.9.9.9'))
+        self.assertEqual('', throttle.client({}, False))
+
+    def test_what_the_proxy_adds_counts(self):
+        for number in range(3):
+            # REMOTE_ADDR is what the middleware made of the header.
+            claimed = '10.0.0.%d' % number
+            said = claimed + ', 192.0.2.7'
+            self.assertEqual('192.0.2.7', self.client(
+                REMOTE_ADDR=said, HTTP_X_FORWARDED_FOR=said,
+                HTTP_FORWARDED='for=' + claimed))
+            self.assertEqual('192.0.2.7:1', self.client(
+                REMOTE_ADDR=claimed, HTTP_FORWARDED=(
+                    'for=%s, proto=https;For="192.0.2.7:1"' % claimed)))
+
+    def test_a_proxy_that_says_nothing(self):
+        for headers in ({}, {'HTTP_FORWARDED': 'proto=https'},
+                        {'HTTP_X_FORWARDED_FOR': ''}):
+            self.assertEqual('192.0.2.1', self.client(**headers))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import fixtures
+
 from doctor_alarm import exception
 from doctor_alarm.objects import alarm_bulk
 from doctor_alarm.objects import alarm_list
@@ -72,6 +74,34 @@ class ListedAlarms:
                 marker = page[0].id
             self.assertEqual(whole, paged, sort)
             self.assertEqual(4, len(set(whole)))
+
+    def test_a_page_that_fits_is_read_at_once(self):
+        found = self.find(sort=NEWEST_FIRST, limit=2)
+        self.assertEqual((2, True), (len(found), found.is_cut))
+        for limit in (None, 5, 1000):
+            found = self.find(sort=NEWEST_FIRST, limit=limit)
+            self.assertEqual((4, False), (len(found), found.is_cut))
+
+    def test_huge_alarms_make_short_pages(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.objects.page.MAX_SIZE', 5_000_000))
+        alarm_bulk.import_all(self.db, [
+            test_alarm.an_alarm(name='big', description=2_000_000 * 'x')
+            for _ in range(12)])
+        for limit in (None, 10_000, 16, 5):
+            seen, pages, marker = [], 0, None
+            while page := self.find(
+                    sort=NEWEST_FIRST, limit=limit, marker=marker):
+                seen += [a.id for a in page]
+                marker, pages = seen[-1], pages + 1
+                self.assertLessEqual(len(page), 4)
+                if not page.is_cut:
+                    break
+            self.assertEqual((16, 16), (len(seen), len(set(seen))))
+            self.assertGreater(pages, 3)
+        # then: the connection of a page that was cut hurts nobody
+        self.assertEqual('abcd', self.names(
+            {'!=': {'name': 'big'}}, sort=[('name', 'asc')]))
 
     def test_what_is_wrong_has_a_sentence(self):
         for expression, words in [
