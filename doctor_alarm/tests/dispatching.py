@@ -30,7 +30,7 @@ class Clock(fixtures.Fixture):
         self._ahead = 0.0
 
     def _setUp(self):
-        for module in ('lanes', 'ledger'):
+        for module in ('calling', 'loading', 'ledger'):
             self.useFixture(fixtures.MonkeyPatch(
                 'doctor_alarm.notifier.%s.time' % module, self))
 

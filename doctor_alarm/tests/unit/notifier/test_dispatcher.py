@@ -599,7 +599,7 @@ class MemoryTest(dispatching.DispatcherTests, base.TestCase):
             given.wake(self.outbox.fire(lane, event=event))
         self.wait_until(lambda: sum(
             receiver.active + len(receiver.queue) for receiver
-            in given._lanes._receivers._receivers.values()) == 50)
+            in given._lanes._calling.receivers._receivers.values()) == 50)
 
         # Those that are kept, and those of the calls.
         self.assertLess(tracemalloc.get_traced_memory()[0], 20 * SIZE)

@@ -5,7 +5,7 @@ import asyncio
 
 import fixtures
 
-from doctor_alarm.notifier import lanes as lanes_mod
+from doctor_alarm.notifier import committing as committing_mod
 from doctor_alarm.notifier import ledger
 from doctor_alarm.tests import base
 from doctor_alarm.tests import dispatching
@@ -14,11 +14,12 @@ from doctor_alarm.tests import dispatching
 class CollectTest(dispatching.DispatcherTests, base.TestCase):
 
     def collect(self, seconds, work):
-        """Let outcomes gather while a coroutine works on the lanes."""
+        """Let outcomes gather while a coroutine works on them."""
         async def run():
-            given = lanes_mod.Lanes(
-                self.conf, ledger.Ledger(self.conf, self.db), None)
-            given._receivers.active = 10
+            self.active = 10
+            given = committing_mod.Committing(
+                ledger.Ledger(self.conf, self.db), None, None,
+                active=lambda: self.active)
             given._to_commit.set()
             collecting = asyncio.create_task(given._collect(seconds))
             await asyncio.sleep(0)
@@ -29,7 +30,7 @@ class CollectTest(dispatching.DispatcherTests, base.TestCase):
 
     def long(self):
         self.useFixture(fixtures.MonkeyPatch(
-            'doctor_alarm.notifier.lanes.COLLECTED', 1000.0))
+            'doctor_alarm.notifier.committing.COLLECTED', 1000.0))
         return 1000.0
 
     @staticmethod
@@ -38,52 +39,51 @@ class CollectTest(dispatching.DispatcherTests, base.TestCase):
 
     def test_outcomes_gather(self):
         async def work(given, collecting):
-            given._commit(self.step())
-            given._commit(self.step())
+            given.add(self.step())
+            given.add(self.step())
             for _ in range(5):
                 await asyncio.sleep(0)
             self.assertFalse(collecting.done())
             # Nobody else is called.
-            given._receivers.active = 1
-            given._commit(self.step())
+            self.active = 1
+            given.add(self.step())
 
         self.collect(self.long(), work)
 
     def test_until_there_are_enough(self):
         async def work(given, _collecting):
-            for _ in range(lanes_mod.BATCH):
-                given._commit(self.step())
+            for _ in range(committing_mod.BATCH):
+                given.add(self.step())
 
         self.collect(self.long(), work)
 
     def test_not_longer_than_the_commit_before(self):
         async def work(given, _collecting):
-            given._commit(self.step())
+            given.add(self.step())
 
         self.long()
         self.collect(0.01, work)
 
     def test_not_longer_than_its_limit(self):
         async def work(given, _collecting):
-            given._commit(self.step())
+            given.add(self.step())
 
         self.collect(1000.0, work)
 
     def test_what_is_given_back_does_not_wait(self):
         async def work(given, _collecting):
-            given._excess.append(self.step())
-            given._to_commit.set()
+            given.give_back(self.step())
 
         self.collect(self.long(), work)
 
     def test_a_lane_alone_does_not_wait(self):
         collected = []
 
-        async def collect(_lanes, seconds):
+        async def collect(_given, seconds):
             collected.append(seconds)
 
         self.useFixture(fixtures.MonkeyPatch(
-            'doctor_alarm.notifier.lanes.Lanes._collect', collect))
+            'doctor_alarm.notifier.committing.Committing._collect', collect))
         lane = self.lane()
         self.a_dispatcher().wake(self.outbox.fire(lane, times=30))
         self.wait_idle()

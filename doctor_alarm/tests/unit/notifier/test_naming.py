@@ -83,13 +83,13 @@ class WarningTest(dispatching.DispatcherTests, base.TestCase):
 
     def patch_some(self):
         """Let commits wait until all eight outcomes are there."""
-        lanes = self.given._lanes
-        commit = lanes._commit
+        committing = self.given._lanes._committing
+        add = committing.add
 
         def collect(step):
-            lanes._steps.append(step)
-            if len(lanes._steps) == 8:
-                lanes._commit = commit
-                lanes._to_commit.set()
+            committing._steps.append(step)
+            if len(committing._steps) == 8:
+                committing.add = add
+                committing._to_commit.set()
 
-        lanes._commit = collect
+        committing.add = collect

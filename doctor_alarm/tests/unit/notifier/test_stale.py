@@ -123,7 +123,7 @@ class LatestOnlyTests(StaleTests):
             goes_on.wait()
             return drop(*args)
 
-        for name, value in (('lanes.BATCH', 1), ('stale.WINDOW', 2),
+        for name, value in (('loading.BATCH', 1), ('stale.WINDOW', 2),
                             ('stale.drop', when_told)):
             self.useFixture(fixtures.MonkeyPatch(
                 'doctor_alarm.notifier.' + name, value))
@@ -133,7 +133,7 @@ class LatestOnlyTests(StaleTests):
 
         for hint in hints:
             given.wake(hint)
-        self.wait_until(lambda: given._lanes._drops.waiting >= 10)
+        self.wait_until(lambda: given._lanes._loading.drops.waiting >= 10)
         self.assertLessEqual(len(given._lanes._held), 11)
         goes_on.set()
         self.wait_idle()

@@ -140,7 +140,7 @@ class EnclosedTest(dispatching.DispatcherTests, base.TestCase):
 
         given.wake(self.outbox.fire(lane, times=5))
         self.wait_until(lambda: self.plugin.running)
-        held, = given._lanes._held.values()
+        held, = given._lanes._held
         self.assertEqual(0, len(held.waiting))
         self.plugin.release('r1')
         self.wait_idle()
