@@ -10,6 +10,7 @@ import datetime
 import enum
 import math
 import re
+import time
 from typing import Any
 import uuid
 
@@ -327,6 +328,11 @@ def parse_time(value: Any, field: str,
 def to_us(when: datetime.datetime) -> int:
     """Return microseconds since the epoch of an aware time."""
     return (when - _EPOCH) // _MICROSECOND
+
+
+def now_us() -> int:
+    """Return the time in microseconds since the epoch."""
+    return time.time_ns() // 1000
 
 
 def from_us(us: int) -> datetime.datetime:

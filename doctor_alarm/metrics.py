@@ -52,6 +52,10 @@ STAGE = prom.Histogram(
     'Time that a delivered fault took to a stage from the one before: '
     'notified, transformed, evaluated, fired, received', ['stage'],
     buckets=_STAGES)
+FAULT_STAGE = prom.Histogram(
+    'doctor_alarm_fault_seconds',
+    'Time that a fault took: detected, received, found, set_error, '
+    'marked_down, delivered', ['stage'], buckets=_STAGES)
 TIMEOUT_DELAY = prom.Histogram(
     'doctor_alarm_timeout_delay_seconds',
     'Time from the end of a wait for an event until it raised an alarm',

@@ -16,6 +16,7 @@ from doctor_alarm.agent import send
 from doctor_alarm.cmd import alarm
 from doctor_alarm.cmd import credential
 from doctor_alarm.cmd import delivery
+from doctor_alarm.cmd import fault
 from doctor_alarm.cmd import state
 from doctor_alarm import conf as conf_mod
 from doctor_alarm.db import api as db_api
@@ -185,6 +186,8 @@ def _add_commands(nouns: Any) -> None:
     again.add_argument('--url', help='API of a service without a broker')
     delivery.add_commands(
         _noun(nouns, 'delivery', 'notifications and their receivers'), _verb)
+    fault.add_commands(
+        _noun(nouns, 'fault', 'faults and their way to receivers'), _verb)
     credential.add_commands(
         _noun(nouns, 'credential', 'credentials in action URLs'), _verb)
     deletion = _verb(_noun(nouns, 'queue', 'queues of the broker'),

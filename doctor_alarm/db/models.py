@@ -262,3 +262,66 @@ dead_letter = sa.Table(
     sa.Column('created_at', sa.BigInteger(), nullable=False),
     sa.Index(None, 'created_at'),
     **_TABLE)
+
+#: A fault, or its end, as an inspector told it; ``id``: that of the event
+#: which told the service. Stages of OPNFV Doctor's profiler: T00 occurred, T01
+#: detected, T02 found (``reported_at`` is between them). T05 and T06 are T02.
+fault = sa.Table(
+    'fault', metadata,
+    sa.Column('id', _id(64), primary_key=True),
+    sa.Column('status', _id(16), nullable=False),
+    sa.Column('fault_type', _name(255), nullable=False),
+    sa.Column('root_cause', _text(), nullable=False),
+    sa.Column('cause', _text(), nullable=False),
+    sa.Column('source', _text(), nullable=False),
+    sa.Column('resource_id', _text(), nullable=False),
+    sa.Column('host', _text(), nullable=False),
+    sa.Column('affected', sa.BigInteger(), nullable=False),
+    sa.Column('unmonitored', sa.BigInteger(), nullable=False),
+    sa.Column('occurred_at', sa.BigInteger(), nullable=True),
+    sa.Column('detected_at', sa.BigInteger(), nullable=False),
+    sa.Column('reported_at', sa.BigInteger(), nullable=True),
+    sa.Column('found_at', sa.BigInteger(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Index(None, 'created_at', 'id'),
+    **_TABLE)
+
+#: The servers that a fault hits, and what nova and neutron were told of it
+#: (T03 set error, T04 marked down); each by the event of the inspector that
+#: told it. Any of them may be there before the fault itself is.
+fault_server = sa.Table(
+    'fault_server', metadata,
+    sa.Column('message_id', _id(64), primary_key=True),
+    sa.Column('fault_id', _id(64), nullable=False),
+    sa.Column('server_id', _text(), nullable=False),
+    sa.Column('name', _text(), nullable=False),
+    sa.Column('project_id', _text(), nullable=False),
+    sa.Column('state', _text(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Index(None, 'fault_id'),
+    sa.Index(None, 'created_at'),
+    **_TABLE)
+
+fault_action = sa.Table(
+    'fault_action', metadata,
+    sa.Column('message_id', _id(64), primary_key=True),
+    sa.Column('fault_id', _id(64), nullable=False),
+    sa.Column('target', _text(), nullable=False),
+    sa.Column('action', _id(32), nullable=False),
+    sa.Column('outcome', _id(32), nullable=False),
+    sa.Column('reason', _text(), nullable=False),
+    sa.Column('ended_at', sa.BigInteger(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Index(None, 'fault_id'),
+    sa.Index(None, 'created_at'),
+    **_TABLE)
+
+#: Which deliveries tell of a fault.
+fault_delivery = sa.Table(
+    'fault_delivery', metadata,
+    sa.Column('delivery_id', _id(), primary_key=True),
+    sa.Column('fault_id', _id(64), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Index(None, 'fault_id'),
+    sa.Index(None, 'created_at'),
+    **_TABLE)

@@ -17,6 +17,7 @@ from doctor_alarm.evaluator import transaction
 from doctor_alarm import event as event_mod
 from doctor_alarm import metrics
 from doctor_alarm.objects import announcement
+from doctor_alarm.objects import fault
 from doctor_alarm.objects import wait
 
 #: Matches in one transaction at most.
@@ -51,6 +52,9 @@ class Engine:
             matches = matching.look_up(conn, events)
             while some := list(itertools.islice(matches, TRANSITIONS)):
                 self._commit(conn, some)
+        # Behind the notifications: nobody waits for it.
+        if told := fault.told(events):
+            fault.record(self._db, told)
 
     def ended(self, until: int) -> list[wait.Wait]:
         """Return waits for events that ended until a time of the database.

@@ -13,6 +13,7 @@ from doctor_alarm import event as event_mod
 from doctor_alarm import match
 from doctor_alarm.objects import candidate
 from doctor_alarm.objects import change
+from doctor_alarm.objects import fault
 from doctor_alarm.objects import outbox
 from doctor_alarm.objects import wakeup
 from doctor_alarm import timeout
@@ -179,6 +180,7 @@ class Outgoing:
         outbox.store(
             out, changes=self._changes, deliveries=self._deliveries,
             bodies=bodies, lanes=self._used.values(), same=same)
+        fault.link(out, self._events, self._deliveries, self.now)
         return wakeup.make(
             self._used, self.lease_until, self._deliveries, bodies, same)
 

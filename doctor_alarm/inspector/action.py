@@ -16,7 +16,7 @@ from doctor_alarm.inspector import cloud
 from doctor_alarm.inspector import derive
 
 #: What came of it, an event for administrators.
-OUTCOME_EVENT = 'doctor_alarm.fault.action'
+OUTCOME_EVENT = fault.OUTCOME_EVENT
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Action:
     @property
     def waits_for_fencing(self) -> bool:
         """Whether the host must be known to be cut off, and is not."""
-        return (self.name == 'reset_state'
+        return (self.name == fault.RESET_STATE
                 and self.event.traits.get(derive.FENCING) == derive.MISSING)
 
     @property
@@ -49,28 +49,31 @@ class Action:
         After an evacuation nova takes a service back only when that has
         started anew.
         """
-        return self.name == 'force_down' and self.is_over
+        return self.name == fault.FORCE_DOWN and self.is_over
 
     def apply(self, to: cloud.Cloud) -> cloud.Outcome:
         """Do it; raises what the libraries raise."""
         return _APPLY[self.name](to, self)
 
-    def outcome(self, outcome: cloud.Outcome,
-                reason: str) -> event_mod.Event:
-        """Return the event that tells what came of it."""
+    def outcome(self, outcome: cloud.Outcome, reason: str,
+                ended_at: int) -> event_mod.Event:
+        """Return the event that tells what came of it.
+
+        :param ended_at: microseconds
+        """
         traits = {
             name: self.event.traits[name] for name in (
                 'resource_id', 'instance_id', 'host', fault.HOSTNAME,
-                'owner_id', derive.CORRELATION_ID, fault.STATUS)
+                fault.OWNER_ID, derive.CORRELATION_ID, fault.STATUS)
             if name in self.event.traits}
         return event_mod.Event(
-            message_id=event_mod.derived_id(
-                self.event.message_id, self.name, 'outcome'),
+            message_id=fault.id_of_outcome(
+                self.event.message_id, self.name),
             event_type=OUTCOME_EVENT, generated=self.event.generated,
             traits={**traits, 'action': self.name, 'outcome': outcome.value,
                     **({'reason': reason} if reason else {})},
             publisher_id=self.event.publisher_id,
-            transformed_at=self.event.transformed_at)
+            transformed_at=ended_at)
 
 
 def of(event: event_mod.Event) -> Iterator[Action]:
@@ -96,5 +99,5 @@ def _data_plane_status(to: cloud.Cloud, action: Action) -> cloud.Outcome:
 
 
 _APPLY: dict[str, Callable[[cloud.Cloud, Action], cloud.Outcome]] = {
-    'force_down': _force_down, 'reset_state': _reset_state,
+    fault.FORCE_DOWN: _force_down, fault.RESET_STATE: _reset_state,
     'data_plane_status': _data_plane_status}

@@ -11,22 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
+import datetime
 
 from doctor_alarm import event as event_mod
+from doctor_alarm import exception
 from doctor_alarm import fault
 from doctor_alarm.inspector import failure_policy
 from doctor_alarm.inspector import resource_map
 
 #: What alarms on the state of a server are about: nova tells it so.
-SERVER_EVENT = 'compute.instance.update'
+SERVER_EVENT = fault.SERVER_EVENT
 #: The fault itself, with ``status``.
-FAULT_EVENT = 'doctor_alarm.fault'
+FAULT_EVENT = fault.FAULT_EVENT
 #: A state that nobody knows.
 UNKNOWN = 'unknown'
 
-CORRELATION_ID = 'correlation_id'
+CORRELATION_ID = fault.CORRELATION_ID
 IS_ROOT_CAUSE = 'is_root_cause'
-ROOT_CAUSE = 'root_cause'
+ROOT_CAUSE = fault.ROOT_CAUSE
 ACTIONS = 'actions'
 FENCING = 'fencing'
 MISSING = 'missing'
@@ -41,12 +43,14 @@ class Fault:
     """A fault, or its end, and the servers that the map finds for it.
 
     ``skipped``: how many more there are, which nobody monitors.
+    ``found_at``: when they were found, and are told of; microseconds.
     """
 
     root: event_mod.Event
     entry: failure_policy.Entry
     servers: Sequence[resource_map.Server]
     skipped: int = 0
+    found_at: int = 0
 
     @property
     def named(self) -> str:
@@ -101,8 +105,9 @@ def events_of(found: Fault) -> Iterator[event_mod.Event]:
 
 
 def _of_fault(found: Fault) -> event_mod.Event:
-    return _event(found, FAULT_EVENT, 'fault', {
-        **_full(found), 'resource_id': found.named,
+    message_id = fault.id_of_fault(found.root.message_id)
+    return _event(found, FAULT_EVENT, message_id, {
+        **_full(found), **_times(found), 'resource_id': found.named,
         fault.STATUS: found.status, IS_ROOT_CAUSE: True,
         'fault_type': found.root.event_type,
         'affected': len(found.servers), 'unmonitored': found.skipped,
@@ -114,9 +119,10 @@ def _of_fault(found: Fault) -> event_mod.Event:
 def _for_administrators(found: Fault,
                         server: resource_map.Server) -> event_mod.Event:
     # Nobody's: were it the owner's, the owner would see it as well.
-    return _event(found, SERVER_EVENT, '%s full' % server.id, {
+    message_id = fault.id_of_server(found.root.message_id, server.id)
+    return _event(found, SERVER_EVENT, message_id, {
         **_of_server(found, server), **_full(found), **_host(server),
-        'owner_id': server.project_id, fault.STATUS: found.status,
+        fault.OWNER_ID: server.project_id, fault.STATUS: found.status,
         **_actions(found, of_host=False)})
 
 
@@ -126,7 +132,8 @@ def _for_owner(found: Fault, server: resource_map.Server) -> event_mod.Event:
     if found.entry.show_host:
         cause = found.full_cause
         traits |= _host(server)
-    derived = _event(found, SERVER_EVENT, server.id, {
+    message_id = fault.id_of_owned(found.root.message_id, server.id)
+    derived = _event(found, SERVER_EVENT, message_id, {
         **traits, ROOT_CAUSE: cause, 'tenant_id': server.project_id,
         'project_id': server.project_id})
     # It concerns the alarms of the owner alone: the others have their own.
@@ -158,6 +165,29 @@ def _full(found: Fault) -> dict[str, event_mod.TraitValue]:
             **{name: told[name] for name in _FULL if name in told}}
 
 
+def _times(found: Fault) -> dict[str, event_mod.TraitValue]:
+    """Return when the fault passed the stages before this one."""
+    times: dict[str, event_mod.TraitValue] = {}
+    if found.found_at:
+        times[fault.REPORTED_AT] = event_mod.from_us(
+            found.root.transformed_at)
+        times[fault.FOUND_AT] = event_mod.from_us(found.found_at)
+    occurred_at = occurrence(found.root)
+    if occurred_at is not None:
+        times[fault.OCCURRED_AT] = occurred_at
+    return times
+
+
+def occurrence(root: event_mod.Event) -> datetime.datetime | None:
+    """Return when a fault began, if its monitor told a time for that."""
+    try:
+        began = event_mod.parse_time(
+            root.traits.get(fault.OCCURRED_AT), fault.OCCURRED_AT)
+    except exception.InvalidEvent:
+        return None
+    return began if began <= root.generated else None
+
+
 def _actions(found: Fault, of_host: bool,
              ) -> dict[str, event_mod.TraitValue]:
     """Return what nova and neutron are to be told, for those who do it."""
@@ -172,16 +202,17 @@ def _actions(found: Fault, of_host: bool,
     return traits
 
 
-def _event(found: Fault, event_type: str, suffix: str,
+def _event(found: Fault, event_type: str, message_id: str,
            traits: dict[str, event_mod.TraitValue]) -> event_mod.Event:
     root = found.root
     traits[CORRELATION_ID] = root.message_id
     if fault.SEVERITY in root.traits:
         traits[fault.SEVERITY] = root.traits[fault.SEVERITY]
     return event_mod.Event(
-        message_id=event_mod.derived_id(root.message_id, suffix),
+        message_id=message_id,
         event_type=event_type, generated=root.generated,
         traits={name: event_mod.coerce_trait(name, value)
                 for name, value in traits.items()},
         # The time is by the clock of whoever told of the fault.
-        publisher_id=root.publisher_id, transformed_at=root.transformed_at)
+        publisher_id=root.publisher_id,
+        transformed_at=found.found_at or root.transformed_at)

@@ -14,6 +14,7 @@ from oslo_config import cfg
 from doctor_alarm import document
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
+from doctor_alarm import fault
 from doctor_alarm.inspector import resource_map
 from doctor_alarm import match
 
@@ -24,8 +25,8 @@ ACTUAL = 'actual'
 _KEYS = ('event_type', 'query', 'root_cause', 'affected', 'state',
          'show_host', 'unmonitored', 'actions', 'fencing')
 #: What nova and neutron can be told: of the host, and of each server.
-FORCE_DOWN = 'force_down'
-RESET_STATE = 'reset_state'
+FORCE_DOWN = fault.FORCE_DOWN
+RESET_STATE = fault.RESET_STATE
 ACTIONS = (FORCE_DOWN, RESET_STATE, 'data_plane_status')
 #: States that nova can be told.
 ACTIVE = 'active'

@@ -3,6 +3,7 @@
 """
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 
@@ -14,6 +15,7 @@ from doctor_alarm.inspector import derive
 from doctor_alarm.inspector import failure_policy
 from doctor_alarm.inspector import metrics
 from doctor_alarm.inspector import upkeep
+from doctor_alarm import metrics as process_metrics
 
 LOG = logging.getLogger(__name__)
 
@@ -56,9 +58,11 @@ class Stage:
         found = derive.inspect(event, self._policy, self._upkeep.map)
         if found is None:
             return []
+        found = dataclasses.replace(found, found_at=event_mod.now_us())
         derived = list(derive.events_of(found))
         metrics.FAULTS.labels(found.status).inc()
         metrics.DERIVED.inc(len(derived))
+        _observe(found)
         _log(found)
         return derived
 
@@ -71,6 +75,19 @@ class Stage:
                       ' '.join(str(exc).split()))
         else:
             LOG.info('The failure policy was read again')
+
+
+def _observe(found: derive.Fault) -> None:
+    root = found.root
+    occurred_at = derive.occurrence(root)
+    if occurred_at is not None:
+        process_metrics.FAULT_STAGE.labels('detected').observe(
+            (root.generated - occurred_at).total_seconds())
+    for stage, start, end in (
+            ('received', root.generated_us, root.transformed_at),
+            ('found', root.transformed_at, found.found_at)):
+        process_metrics.FAULT_STAGE.labels(stage).observe(
+            max(0, end - start) / 1e6)
 
 
 def _log(found: derive.Fault) -> None:

@@ -22,10 +22,12 @@ from oslo_config import cfg
 
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
+from doctor_alarm import fault
 from doctor_alarm.inspector import action as action_mod
 from doctor_alarm.inspector import cloud
 from doctor_alarm.inspector import metrics
 from doctor_alarm import messaging
+from doctor_alarm import metrics as process_metrics
 from doctor_alarm import redact
 
 LOG = logging.getLogger(__name__)
@@ -109,14 +111,19 @@ class Worker:
         if found is None:
             return
         outcome, reason = found
+        ended_at = event_mod.now_us()
         metrics.ACTIONS.labels(action.name, outcome.value).inc()
+        if outcome.value in fault.IN_EFFECT and action.name in _STAGES:
+            process_metrics.FAULT_STAGE.labels(_STAGES[action.name]).observe(
+                max(0, ended_at - action.event.transformed_at) / 1e6)
         LOG.log(_LEVELS.get(outcome, logging.INFO),
                 'Fault %s: %s of %s: %s%s',
                 action.event.traits.get('correlation_id'), action.name,
                 action.target, outcome.value,
                 ' (%s)' % reason if reason else '')
         with self._lock:
-            message.outcomes.append(action.outcome(outcome, reason))
+            message.outcomes.append(action.outcome(
+                outcome, reason, ended_at))
             message.left -= 1
             complete = not message.left
         if complete:
@@ -158,6 +165,8 @@ class Worker:
             message.incoming.acknowledge()
 
 
+#: Action -> stage of a fault.
+_STAGES = {fault.FORCE_DOWN: 'marked_down', fault.RESET_STATE: 'set_error'}
 _LEVELS = {cloud.Outcome.FAILED: logging.WARNING,
            cloud.Outcome.UNKNOWN: logging.WARNING}
 

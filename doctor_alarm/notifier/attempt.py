@@ -16,7 +16,9 @@ import prometheus_client as prom
 
 from doctor_alarm import action as action_mod
 from doctor_alarm import credential
+from doctor_alarm import event as event_mod
 from doctor_alarm import exception
+from doctor_alarm import fault
 from doctor_alarm import metrics
 from doctor_alarm.notifier import base
 from doctor_alarm.notifier import registry
@@ -110,7 +112,10 @@ class Attempts:
         """
         fired_at = _now()
         scheme, outcome = await self._outcome(waiting, body)
-        return Done(waiting, scheme, outcome, fired_at, _now())
+        done = Done(waiting, scheme, outcome, fired_at, _now())
+        if body and _OF_A_FAULT in body:
+            _note_fault(done, body)
+        return done
 
     async def _outcome(self, waiting: Waiting, body: str | None,
                        ) -> tuple[str, base.Outcome]:
@@ -177,6 +182,18 @@ class Attempts:
                   decision.error or '')
 
 
+def _note_fault(done: Done, body: str) -> None:
+    """Observe how long a fault took to a receiver."""
+    row = done.waiting.row
+    if done.outcome.status is not base.Status.DELIVERED or row.replayed_at:
+        return
+    event = event_mod.Event.from_wire(
+        json.loads(body), received=event_mod.from_us(done.ended_at),
+        clean=True)
+    if fault.part_of(event) in fault.NOTIFIED:
+        _ARRIVED.observe(max(0, done.ended_at - row.notified_at) / 1e6)
+
+
 def _delivery(row: delivery_obj.AnyRow, action: urllib.parse.SplitResult,
               body: str | None) -> base.Delivery:
     # By position: to look two dozen columns up by name takes longer than all
@@ -226,3 +243,6 @@ def _counter(scheme: str, label: str) -> prom.Counter:
 
 _FIRED = metrics.STAGE.labels('fired')
 _RECEIVED = metrics.STAGE.labels('received')
+_ARRIVED = metrics.FAULT_STAGE.labels('delivered')
+#: In the body of every event that tells of a fault, and few others.
+_OF_A_FAULT = '"%s"' % fault.CORRELATION_ID

@@ -6,6 +6,7 @@ In chunks, each a short transaction, so that nobody waits for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 
 import sqlalchemy as sa
 
@@ -30,7 +31,10 @@ def purge(db: db_api.Database, days: int) -> dict[str, int]:
     steps: list[tuple[str, _Step]] = [
         ('change', _changes), ('delivery', _deliveries),
         ('event', _events), ('active_alarm', _cleared),
-        ('lane', _lanes), ('posted_event', _posted)]
+        ('lane', _lanes), ('posted_event', _posted),
+        *((table.name, functools.partial(_rows, table)) for table in (
+            models.fault, models.fault_server, models.fault_action,
+            models.fault_delivery))]
     return {name: _repeat(db, step, before) for name, step in steps}
 
 
@@ -89,6 +93,12 @@ def _posted(conn: sa.Connection, before: int) -> int:
     posted = models.posted_event.c
     return _delete(conn, posted.id, sa.select(posted.id).where(
         posted.posted_at < before), posted.posted_at < before)
+
+
+def _rows(table: sa.Table, conn: sa.Connection, before: int) -> int:
+    key, = table.primary_key
+    return _delete(conn, key, sa.select(key).where(
+        table.c.created_at < before))
 
 
 def _cleared(conn: sa.Connection, before: int) -> int:

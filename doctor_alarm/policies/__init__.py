@@ -11,6 +11,7 @@ from doctor_alarm.policies import base
 from doctor_alarm.policies import capabilities
 from doctor_alarm.policies import delivery
 from doctor_alarm.policies import event
+from doctor_alarm.policies import fault
 from doctor_alarm.policies import metrics
 from doctor_alarm.policies import quota
 
@@ -19,4 +20,4 @@ def list_rules() -> list[policy.RuleDefault]:
     """Return every policy; entry point of oslopolicy-sample-generator."""
     return list(itertools.chain(
         base.RULES, alarm.RULES, capabilities.RULES, delivery.RULES,
-        event.RULES, metrics.RULES, quota.RULES))
+        event.RULES, fault.RULES, metrics.RULES, quota.RULES))

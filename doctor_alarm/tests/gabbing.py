@@ -13,6 +13,7 @@ than a body may be.
 """
 
 import datetime
+import json
 import pathlib
 import types
 
@@ -33,7 +34,19 @@ from doctor_alarm.tests import storage
 FOLDER = pathlib.Path(__file__).parent / 'functional' / 'gabbits'
 MAX_BODY = 20000
 
-_OPEN = '[api]\nmax_body_size = %d\nmax_limit = 50\n' % MAX_BODY
+#: What is on the hosts that fail.
+_SERVERS = {'compute-7': [
+    {'id': '3cb61dfc-6ae7-4c4f-9a56-d1b5f2d52bb6', 'name': 'web',
+     'project_id': 'p1'},
+    {'id': '5d1b7e0a-43c1-4e86-a0bd-1f9be1a4e1ec', 'name': 'batch',
+     'project_id': 'p2', 'monitored': False}]}
+
+_OPEN = '''[inspector]
+resource_map_file = @MAP@
+[api]
+max_body_size = %d
+max_limit = 50
+''' % MAX_BODY
 #: Name, project and role of who may ask the guarded service; the password is
 #: the name.
 _GUARDED = _OPEN + '''auth_mode = http_basic
@@ -103,8 +116,9 @@ class _Service(gabbi_fixture.GabbiFixture):
             raise
 
     def _start(self):
-        users = pathlib.Path(
-            self._all.useFixture(fixtures.TempDir()).path, 'htpasswd')
+        folder = pathlib.Path(self._all.useFixture(fixtures.TempDir()).path)
+        servers, users = folder / 'servers.json', folder / 'htpasswd'
+        servers.write_text(json.dumps(_SERVERS))
         users.write_text(''.join('%s:%s\n' % (name, bcrypt.hashpw(
             name.encode(), bcrypt.gensalt(4)).decode())
             for name in ('alice', 'bob', 'root')))
@@ -116,7 +130,8 @@ class _Service(gabbi_fixture.GabbiFixture):
                 'LARGE': 'x' * MAX_BODY}.items():
             self._all.useFixture(fixtures.EnvironmentVariable(name, value))
         self.place.service = self._all.useFixture(
-            self.place.kind(self.config.replace('%s', str(users))))
+            self.place.kind(self.config.replace(
+                '%s', str(users)).replace('@MAP@', str(servers))))
 
     def _receiver(self, status):
         return self._all.useFixture(receiver.Receiver(status)).url

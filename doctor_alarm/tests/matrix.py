@@ -21,6 +21,8 @@ TABLE = (pathlib.Path(doctor_alarm.__file__).parents[1]
          / 'doc' / 'source' / 'policy-matrix.csv')
 
 OWN, OTHER, SERVICE = 'own', 'other', 'service'
+#: Id of a fault that there is.
+FAULT = 'fault'
 
 #: column -> (project, role that the user has there); None: sends no token.
 CALLERS = {
@@ -87,6 +89,8 @@ def rows(own):
         ('GET', '/v2/deliveries', '', None),
         ('GET', delivery, '', None),
         ('POST', delivery + '/retry', '', None),
+        ('GET', '/v1/faults', '', None),
+        ('GET', '/v1/faults/{fault_id}', '', None),
         ('GET', '/v2/quotas', '', None),
         ('GET', '/v2/quotas/' + own, 'of a project', None),
         ('POST', '/v2/quotas', '', {
@@ -135,6 +139,16 @@ def dead_delivery(db, alarm_id, project_id):
             of_alarm)).scalar_one()
 
 
+def fault(db):
+    """Store the fault that is asked for."""
+    with db.writer() as conn:
+        conn.execute(sa.insert(models.fault).values(
+            id=FAULT, status='down', fault_type='compute.host.down',
+            root_cause='', cause='', source='', resource_id='', host='',
+            affected=0, unmonitored=0, detected_at=0, found_at=0,
+            created_at=0))
+
+
 def walk(ask, prepare, own):
     """Return the table, its header first.
 
@@ -149,7 +163,8 @@ def walk(ask, prepare, own):
         for caller in CALLERS:
             alarm_id, delivery_id = prepare()
             row.append(str(ask(caller, method, path.format(
-                alarm_id=alarm_id, delivery_id=delivery_id), doc)))
+                alarm_id=alarm_id, delivery_id=delivery_id,
+                fault_id=FAULT), doc)))
         table.append(row)
     return table
 

@@ -32,7 +32,17 @@ _TIMES = {
     'fired_at': '11:01:49.313114', 'received_at': '11:01:49.316854',
     'replayed_at': '11:20:15.500121', 'timestamp': '11:01:49.269338',
     'state_timestamp': '11:01:49.269338',
-    'evaluate_timestamp': '11:01:49.269338'}
+    'evaluate_timestamp': '11:01:49.269338',
+    'detected_at': '11:01:49.192331', 'reported_at': '11:01:49.217211',
+    # Stages of a fault
+    'T00': '11:01:49.071006', 'T01': '11:01:49.192331',
+    'T02': '11:01:49.217904', 'T05': '11:01:49.217904',
+    'T06': '11:01:49.217904', 'T07': '11:01:49.269338',
+    'T08': '11:01:49.313114', 'T09': '11:01:49.316854'}
+#: First and last time of what they are in.
+_SPAN = ('first', 'last')
+#: What is measured and is no time.
+_NUMBERS = {'duration': 0.245848}
 _DAY, _OTHER_TIME = '2026-11-20', '11:01:49.192331'
 #: Empty when the commit was quicker told of by another way.
 _MAY_MISS = ('committed_at',)
@@ -105,13 +115,16 @@ class Example:
 
     def _changed(self, doc, field, age):
         if isinstance(doc, dict):
-            return {name: self._changed(value, name, age)
-                    for name, value in doc.items()}
+            return {name: self._changed(
+                value, field if name in _SPAN else name, age)
+                for name, value in doc.items()}
         if isinstance(doc, list):
             return [self._changed(value, field, age + number)
                     for number, value in enumerate(doc)]
         if doc is None and field in _MAY_MISS:
             return _time(field, age)
+        if isinstance(doc, float):
+            return _NUMBERS.get(field, doc)
         if not isinstance(doc, str) or field in _FIXED:
             return doc
         text = _TIME.sub(lambda found: _time(field, age), self._placed(doc))

@@ -10,6 +10,7 @@ import webob
 
 from doctor_alarm.api.controllers import base
 from doctor_alarm.api.controllers.v1 import event
+from doctor_alarm.api.controllers.v1 import fault
 from doctor_alarm.api.controllers.v2 import alarm
 from doctor_alarm.api.controllers.v2 import capabilities
 from doctor_alarm.api.controllers.v2 import deliveries
@@ -21,7 +22,8 @@ from doctor_alarm.api.controllers.v2 import quota
 class V1(base.Resource):
     """``/v1``"""
 
-    below = {'events': event.Events, 'event': event.Alias}
+    below = {'events': event.Events, 'event': event.Alias,
+             'faults': fault.Faults}
 
 
 class V2(base.Resource):

@@ -46,10 +46,15 @@ def upgrade():
     _create_delivery()
     _create_quota()
     _create_dead_letter()
+    _create_fault()
+    _create_fault_server()
+    _create_fault_action()
+    _create_fault_delivery()
 
 
 def downgrade():
-    for table in ('dead_letter', 'quota', 'delivery', 'lane',
+    for table in ('fault_delivery', 'fault_action', 'fault_server', 'fault',
+                  'dead_letter', 'quota', 'delivery', 'lane',
                   'behind', 'posted_event', 'event', 'change', 'active_alarm',
                   'refinement', 'alarm_key', 'alarm'):
         op.drop_table(table)
@@ -286,3 +291,73 @@ def _create_dead_letter():
         **_TABLE)
     op.create_index('ix_dead_letter_created_at', 'dead_letter',
                     ['created_at'])
+
+
+def _create_fault():
+    op.create_table(
+        'fault',
+        sa.Column('id', _id(64), nullable=False),
+        sa.Column('status', _id(16), nullable=False),
+        sa.Column('fault_type', _name(255), nullable=False),
+        sa.Column('root_cause', _text(), nullable=False),
+        sa.Column('cause', _text(), nullable=False),
+        sa.Column('source', _text(), nullable=False),
+        sa.Column('resource_id', _text(), nullable=False),
+        sa.Column('host', _text(), nullable=False),
+        sa.Column('affected', sa.BigInteger(), nullable=False),
+        sa.Column('unmonitored', sa.BigInteger(), nullable=False),
+        sa.Column('occurred_at', sa.BigInteger(), nullable=True),
+        sa.Column('detected_at', sa.BigInteger(), nullable=False),
+        sa.Column('reported_at', sa.BigInteger(), nullable=True),
+        sa.Column('found_at', sa.BigInteger(), nullable=False),
+        sa.Column('created_at', sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint('id', name='pk_fault'),
+        **_TABLE)
+    op.create_index('ix_fault_created_at_id', 'fault', ['created_at', 'id'])
+
+
+def _create_fault_server():
+    op.create_table(
+        'fault_server',
+        sa.Column('message_id', _id(64), nullable=False),
+        sa.Column('fault_id', _id(64), nullable=False),
+        sa.Column('server_id', _text(), nullable=False),
+        sa.Column('name', _text(), nullable=False),
+        sa.Column('project_id', _text(), nullable=False),
+        sa.Column('state', _text(), nullable=False),
+        sa.Column('created_at', sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint('message_id', name='pk_fault_server'),
+        **_TABLE)
+    _index_of_fault('fault_server')
+
+
+def _create_fault_action():
+    op.create_table(
+        'fault_action',
+        sa.Column('message_id', _id(64), nullable=False),
+        sa.Column('fault_id', _id(64), nullable=False),
+        sa.Column('target', _text(), nullable=False),
+        sa.Column('action', _id(32), nullable=False),
+        sa.Column('outcome', _id(32), nullable=False),
+        sa.Column('reason', _text(), nullable=False),
+        sa.Column('ended_at', sa.BigInteger(), nullable=False),
+        sa.Column('created_at', sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint('message_id', name='pk_fault_action'),
+        **_TABLE)
+    _index_of_fault('fault_action')
+
+
+def _create_fault_delivery():
+    op.create_table(
+        'fault_delivery',
+        sa.Column('delivery_id', _id(), nullable=False),
+        sa.Column('fault_id', _id(64), nullable=False),
+        sa.Column('created_at', sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint('delivery_id', name='pk_fault_delivery'),
+        **_TABLE)
+    _index_of_fault('fault_delivery')
+
+
+def _index_of_fault(table):
+    for column in ('fault_id', 'created_at'):
+        op.create_index('ix_%s_%s' % (table, column), table, [column])

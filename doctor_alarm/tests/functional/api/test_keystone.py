@@ -103,6 +103,7 @@ class KeystoneTest(base.TestCase):
         def ask(caller, method, path, doc):
             return self.ask(tokens[caller], method, path, doc).status_int
 
+        matrix.fault(self.db)
         self.assertEqual(matrix.read(), matrix.walk(ask, given, own))
 
     def assert_refused(self, answer):

@@ -19,6 +19,8 @@ class PolicyMatrixTest(base.KeystoneTestCase):
                 'X-Roles': ','.join(matrix.IMPLIED[found[1]])})
             if found else {} for caller, found in matrix.CALLERS.items()}
 
+        matrix.fault(self.db)
+
     def ask(self, caller, method, path, doc):
         send = getattr(self.app, method.lower() + (
             '' if doc is None else '_json'))
