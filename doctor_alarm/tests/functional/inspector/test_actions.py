@@ -88,6 +88,35 @@ class ActionsTest(base.TestCase):
         self.wait_until(lambda: self.nova.forced == {'h1': False}, PATIENCE)
         self.assertEqual([], self.nova.wrong)
 
+    def test_killed_when_a_part_is_done(self):
+        alarm = self.given_alarm(event_type=action.OUTCOME_EVENT)
+        # given: a nova that does all but one thing
+        self.nova.hanging.add(('POST', '/compute/v2.1/servers/vm2/action'))
+        self.post(fault.HOST_DOWN)
+        self.wait_until(lambda: (
+            self.nova.forced, self.nova.servers['vm1'],
+            self.nova.servers['vm3']) == (
+                {'h1': True}, ['h1', 'error'], ['h1', 'error']), PATIENCE)
+        self.assertEqual(['h1', 'active'], self.nova.servers['vm2'])
+        self.cloud.kill('inspector')
+        self.nova.hanging.clear()
+        self.cloud.start('inspector')
+
+        self.wait_until(lambda: ('reset_state', 'vm2', 'done')
+                        in self.outcomes(alarm), PATIENCE)
+        # then: nothing was done twice, and all of it is reported
+        self.wait_until(lambda: len(self.outcomes(alarm)) >= 4, PATIENCE)
+        self.assertEqual(
+            sorted((method, path.rpartition('v2.1')[2]) for method, path, _
+                   in self.nova.told),
+            [('POST', '/servers/vm%d/action' % n) for n in (1, 2, 3)]
+            + [('PUT', '/os-services/service-h1')])
+        self.wait_until(lambda: self.cloud.waiting(
+            'doctor_alarm_inspector_actions') == 0, PATIENCE)
+        self.assertEqual(0, self.cloud.stop('inspector'))
+        self.assertEqual(
+            0, self.cloud.waiting('doctor_alarm_inspector_actions'))
+
     def test_a_host_that_nova_does_not_know(self):
         alarm = self.given_alarm(
             event_type=action.OUTCOME_EVENT, query=[
