@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import logging
 import threading
 
@@ -29,6 +30,8 @@ class Stage:
 
     def __init__(self, conf: cfg.ConfigOpts, bus: bool = True) -> None:
         self._conf = conf
+        self._max_age = datetime.timedelta(
+            seconds=conf.evaluator.max_event_age)
         self._again = threading.Event()
         self._policy = failure_policy.load(conf)
         self._upkeep = upkeep.Upkeep(conf, bus)
@@ -56,7 +59,7 @@ class Stage:
             self._again.clear()
             self._read_again()
         found = derive.inspect(event, self._policy, self._upkeep.map)
-        if found is None:
+        if found is None or self._is_past(event):
             return []
         found = dataclasses.replace(found, found_at=event_mod.now_us())
         derived = list(derive.events_of(found))
@@ -65,6 +68,15 @@ class Stage:
         _observe(found)
         _log(found)
         return derived
+
+    def _is_past(self, event: event_mod.Event) -> bool:
+        """Whether the evaluators put it aside: its host may be well by now."""
+        age = datetime.datetime.now(datetime.timezone.utc) - event.generated
+        if age <= self._max_age:
+            return False
+        LOG.warning('%s of %s is older than [evaluator] max_event_age: it is '
+                    'no fault', event.event_type, event.resource_id)
+        return True
 
     def _read_again(self) -> None:
         self._upkeep.reload()

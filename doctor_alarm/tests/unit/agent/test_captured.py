@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the packaged definitions make of real notifications."""
 
+import json
+
 from doctor_alarm.agent import endpoint
 from doctor_alarm.tests import base
 from doctor_alarm.tests.unit.agent import configuration
@@ -233,6 +235,21 @@ class TestServices(Defined, base.TestCase):
                          (event.resource_id, event.project_id), event_type)
         self.assertLessEqual(traits.items(), event.traits.items(), event_type)
         return event
+
+    def test_as_the_services_send_them(self):
+        """Whole ones: what else is in a payload leads nobody astray."""
+        paths = sorted((notifications.DATA.parent / 'services').iterdir())
+        self.assertEqual(16, len(paths))
+        for path in paths:
+            case = json.loads(path.read_text())
+            message = case['message']
+            event = self.event(message['event_type'], message['payload'],
+                               publisher_id=message['publisher_id'])
+            self.assertEqual(
+                (case['resource_id'], case['project_id']),
+                (event.resource_id, event.project_id), path.name)
+            self.assertLessEqual(case['traits'].items(),
+                                 event.traits.items(), path.name)
 
     def test_neutron(self):
         owner = {'project_id': 'p', 'tenant_id': 'p'}

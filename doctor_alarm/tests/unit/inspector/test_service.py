@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process without its bus: what is acknowledged, and when."""
 
+import dataclasses
+import datetime
 import json
 
 import fixtures
@@ -86,6 +88,17 @@ class ServiceTest(tests_base.TestCase):
                          for name in 2 * ['h1-vm%d' % n])],
             [event_mod.Event.from_wire(doc, received=base.NOW).resource_id
              for doc in self.bus.docs])
+
+    def test_what_is_long_past_forces_nothing_down(self):
+        old = dataclasses.replace(base.event(), generated=datetime.datetime(
+            1999, 1, 1, tzinfo=datetime.timezone.utc))
+        log = self.useFixture(fixtures.FakeLogger())
+
+        self.service._process([
+            self.incoming(old), self.incoming(base.event(fault.HOST_UP))])
+
+        self.assertEqual([7, 'acknowledged', 'acknowledged'], self.bus.log)
+        self.assertIn('compute.host.down of h1 is older', log.output)
 
     def test_a_hundred_servers_go_in_lists_of_a_hundred(self):
         self.write({'h1': 100})
