@@ -37,6 +37,7 @@ from doctor_alarm import exception
 from doctor_alarm.inspector import stage as inspector_stage
 from doctor_alarm import messaging
 from doctor_alarm.notifier import dispatcher
+from doctor_alarm.notifier import retention
 from doctor_alarm.objects import announcement
 from doctor_alarm.objects import dead_letter
 from doctor_alarm import service
@@ -134,6 +135,7 @@ class Standalone(service.Service):
         letters = dead_letter.TableDeadLetters(self._db)
         self._dispatcher = dispatcher.Dispatcher(
             conf, self._db, on_failure=self.failed)
+        self._retention = retention.Retention(conf, self._db)
         self._events = engine.Engine(
             self._db, self._dispatcher.wake, conf.evaluator.wakeup_lease,
             announcement.teller(conf, stage.PUBLISHER_ID))
@@ -171,6 +173,7 @@ class Standalone(service.Service):
         if self._agent is not None:
             self._agent.open()
         self._timers.start()
+        self._retention.start()
         LOG.info('Standalone service listens on %s', self._server.url)
 
     def _commit(self, items: list[committer.Item | Ended]) -> None:
@@ -210,6 +213,7 @@ class Standalone(service.Service):
             self._agent.stop()
         self._server.stop()
         self._inspector.stop()
+        self._retention.stop()
         self._timers.stop()
         self._batcher.stop()
         self._dispatcher.stop()

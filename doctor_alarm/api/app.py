@@ -88,6 +88,15 @@ def _with_cors(conf: cfg.ConfigOpts, app: Any) -> Any:
     return cors.CORS(app, conf) if conf.cors.allowed_origin else app
 
 
+def check_keystone(conf: cfg.ConfigOpts) -> None:
+    """Look whether tokens can be checked as configured; asks nobody.
+
+    :raises ConfigurationError: they can not
+    """
+    if conf.api.auth_mode == 'keystone':
+        _with_keystone(conf, None)
+
+
 def _with_keystone(conf: cfg.ConfigOpts, app: Any) -> Any:
     # The decision is left to us: versions and metrics need no token.
     where = '[keystone_authtoken]'

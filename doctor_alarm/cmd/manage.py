@@ -77,7 +77,7 @@ def db_version(conf: cfg.ConfigOpts) -> None:
 
 def db_purge(conf: cfg.ConfigOpts) -> None:
     """Delete old history and deliveries, and what they leave behind."""
-    days = conf.command.days
+    days = conf.command.days or conf.retention.days or 30
     if days * 86400 < conf.evaluator.max_event_age:
         raise exception.Invalid(
             'Events of %d days would be taken for new ones: lower [evaluator]'
@@ -168,8 +168,8 @@ def _add_commands(nouns: Any) -> None:
         'revision', nargs='?', default='head')
     _verb(db, 'version', db_version)
     _verb(db, 'purge', db_purge).add_argument(
-        '--days', type=_days, default=30,
-        help='what is older goes (default: 30)')
+        '--days', type=_days,
+        help='what is older goes (default: [retention] days, or 30)')
     sending = _verb(_noun(nouns, 'event', 'events'), 'send', event_send)
     sending.add_argument('file', metavar='FILE', help='- for standard input')
     sending.add_argument('--url', help='post to this API, not to the bus')

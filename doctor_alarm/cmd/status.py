@@ -11,6 +11,7 @@ from oslo_config import cfg
 from oslo_upgradecheck import common_checks
 from oslo_upgradecheck import upgradecheck
 
+from doctor_alarm.api import app
 from doctor_alarm.api import basic_auth
 from doctor_alarm.api import service as api
 from doctor_alarm.cmd import credential
@@ -22,6 +23,7 @@ from doctor_alarm.evaluator import committer
 from doctor_alarm import exception
 from doctor_alarm import guard
 from doctor_alarm.notifier import dispatcher
+from doctor_alarm.notifier import retention
 from doctor_alarm.objects import sealing
 from doctor_alarm import policy
 from doctor_alarm import redact
@@ -32,7 +34,8 @@ BROKEN = 255
 _SUCCESS = upgradecheck.Result(upgradecheck.Code.SUCCESS)
 #: What services look for at their start, beside what is in the database.
 _CHECKS: tuple[Callable[[cfg.ConfigOpts], Any], ...] = (
-    committer.check, dispatcher.check, api.check, guard.make,
+    committer.check, dispatcher.check, retention.check, api.check,
+    guard.make, app.check_keystone,
     lambda conf: basic_auth.parse_users(conf.api.http_basic_users))
 
 

@@ -46,8 +46,8 @@ notifier that was killed; it must exceed [notifier] timeout.
 """),
     cfg.IntOpt('max_event_age', default=7 * 86400, min=60, help="""
 Events older than this, in seconds, are put aside as dead letters. It must not
-exceed the days for which "doctor-alarm-manage db purge" keeps history and
-deliveries: these tell a repeated message from a new one.
+exceed [retention] days: history and deliveries tell a repeated message from a
+new one.
 """),
     cfg.FloatOpt('retry_max', default=5.0, min=0.1, help="""
 Longest pause, in seconds, between attempts of a transaction while the

@@ -14,6 +14,7 @@ from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm import metrics
 from doctor_alarm.notifier import dispatcher
+from doctor_alarm.notifier import retention
 from doctor_alarm import service
 
 LOG = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class NotifierService(service.Service):
         self._db: db_api.Database | None = None
         self._dispatcher: dispatcher.Dispatcher | None = None
         self._server: messaging.BatchServer | None = None
+        self._retention: retention.Retention | None = None
 
     def open(self) -> None:
         """Start to deliver, then to listen."""
@@ -41,7 +43,9 @@ class NotifierService(service.Service):
             neighbourhood=messaging.name_of(bus, options.wakeup_topic)
             if options.wakeup_by_neighbours and not options.wakeup_pool
             else '')
+        self._retention = retention.Retention(self._conf, self._db)
         self._dispatcher.start()
+        self._retention.start()
         self._server = messaging.BatchServer(
             bus, [oslo_messaging.Target(
                 exchange=messaging.HINT_EXCHANGE,
@@ -52,6 +56,8 @@ class NotifierService(service.Service):
 
     def close(self) -> None:
         """Take no wake-ups, finish what is under way, give back the rest."""
+        if self._retention is not None:
+            self._retention.stop()
         if self._server is not None:
             self._server.halt()
         if self._dispatcher is not None:

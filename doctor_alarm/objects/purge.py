@@ -34,7 +34,7 @@ def purge(db: db_api.Database, days: int) -> dict[str, int]:
         ('lane', _lanes), ('posted_event', _posted),
         *((table.name, functools.partial(_rows, table)) for table in (
             models.fault, models.fault_server, models.fault_action,
-            models.fault_delivery))]
+            models.fault_delivery, models.dead_letter))]
     return {name: _repeat(db, step, before) for name, step in steps}
 
 

@@ -71,7 +71,9 @@ class DatabaseTest(Managed, base.TestCase):
         self.assertEqual('no schema\n', self.run_command('db', 'version'))
         self.assertEqual('0001\n', self.run_command('db', 'sync'))
         self.assertEqual('0001\n', self.run_command('db', 'version'))
-        self.assertIn('delivery: 0', self.run_command('db', 'purge'))
+        said = self.run_command('db', 'purge')
+        self.assertIn('delivery: 0', said)
+        self.assertIn('dead_letter: 0', said)
         self.assertIn('max_event_age', self.run_command(
             'db', 'purge', '--days', '3', status=1))
 

@@ -170,6 +170,21 @@ class StatusTest(base.TestCase):
         self.assertIn('credential rotate', self.complaint(
             1, 'Credentials in action URLs'))
 
+    def test_tokens_that_could_not_be_checked(self):
+        self.options['api'] = []
+        said = self.complaint(2, 'Options')
+        self.assertIn('[keystone_authtoken]', said)
+        self.assertIn('auth_type', said)
+
+        self.options['keystone_authtoken'] = ['auth_type = nonsense']
+        self.assertIn('[keystone_authtoken]', self.complaint(2, 'Options'))
+
+        self.options['keystone_authtoken'] = [
+            'auth_type = password', 'auth_url = http://127.0.0.1:1',
+            'username = u', 'password = hush', 'project_name = service',
+            'user_domain_id = default', 'project_domain_id = default']
+        self.assertEqual((0, {}), self.check())
+
     def test_options_that_contradict_each_other(self):
         self.options['api'] = ['auth_mode = noauth']
         self.options['notifier'] = [

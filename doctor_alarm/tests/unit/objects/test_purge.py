@@ -70,6 +70,14 @@ class Purged:
                          self.left(models.event.c.message_id))
         self.assertEqual((4, 4), (counts['delivery'], counts['event']))
 
+    def test_dead_letters(self):
+        for name, at in (('old', self.old), ('new', self.new)):
+            self.insert(models.dead_letter, id=name, message_id='m',
+                        source='s', reason='r', body='{}', created_at=at)
+
+        self.assertEqual(1, purge.purge(self.db, 30)['dead_letter'])
+        self.assertEqual({'new'}, self.left(models.dead_letter.c.id))
+
     def test_history(self):
         known = alarm.create(self.db, test_alarm.an_alarm()).id
         with self.db.writer() as conn:
