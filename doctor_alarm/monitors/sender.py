@@ -31,6 +31,8 @@ LOG = logging.getLogger(__name__)
 _JITTER = 0.2
 #: Seconds after which an idle sender looks whether it is to end.
 _IDLE = 1.0
+#: Reasons of one absence that are logged, each once.
+_REASONS = 10
 
 
 class Sender:
@@ -49,7 +51,7 @@ class Sender:
         self._told = told
         self._body = body
         self._failures = 0
-        self._said = ''
+        self._said: set[str] = set()
         self._batch: list[base.Finding] = []
         self._ending = threading.Event()
         self._deadline = float('inf')
@@ -103,8 +105,8 @@ class Sender:
 
     def _wait(self, outcome: client_mod.Outcome) -> None:
         self._failures += 1
-        if outcome.reason != self._said:
-            self._said = outcome.reason
+        if outcome.reason not in self._said and len(self._said) < _REASONS:
+            self._said.add(outcome.reason)
             LOG.warning('The event API does not take findings, they wait: '
                         '%s', outcome.reason)
         self._pause(self.pause(outcome))
@@ -129,7 +131,8 @@ class Sender:
         if self._said:
             LOG.info('The event API takes findings again, after %d failures',
                      self._failures)
-        self._failures, self._said = 0, ''
+        self._failures = 0
+        self._said.clear()
 
     def _drop(self, finding: base.Finding, reason: str) -> None:
         metrics.DROPPED.labels('refused').inc()

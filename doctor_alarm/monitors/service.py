@@ -39,8 +39,9 @@ class _Reporter(base.Reporter):
         self._known = known
 
     def report(self, finding: base.Finding) -> None:
-        LOG.debug('%s: %s of %s: %s', self._name, finding.type,
-                  finding.subject, finding.cause)
+        # Few enough for the log: a monitor reports what changes.
+        LOG.info('%s: %s is %s: %s', self._name, finding.subject,
+                 finding.status, finding.cause or finding.type)
         metrics.FINDINGS.labels(finding.type).inc()
         self._waiting.put(finding)
 
@@ -91,7 +92,8 @@ class MonitorService(service.Service):
             thread.join(_END)
         left = self._sender.stop(self._conf.monitor.drain_timeout)
         if left:
-            LOG.error('%d findings could not be posted before the end', left)
+            LOG.error('Findings that could not be posted before the end: %d',
+                      left)
 
     def reset(self) -> None:
         """Let the monitors read again what may change."""

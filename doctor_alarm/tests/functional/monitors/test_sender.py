@@ -152,6 +152,20 @@ class SenderTest(base.TestCase):
         # told once, however often it was tried
         self.assertEqual(1, self.log.output.count('does not take findings'))
 
+    def test_reasons_that_alternate_are_told_once_each(self):
+        self.start()
+        self.find(recorder.down('h1'))
+        for number in range(12):
+            before = len(self.api.requests)
+            self.api.status = (401, 429)[number % 2]
+            self.wait_until(
+                lambda before=before: len(self.api.requests) > before)
+        self.api.status = 202
+        self.posted('h1')
+
+        for words in ('wait: HTTP 401', 'wait: HTTP 429'):
+            self.assertEqual(1, self.log.output.count(words))
+
     def test_one_that_is_not_well_or_not_ours(self):
         """Whoever repairs it finds that nothing was lost."""
         self.start()
