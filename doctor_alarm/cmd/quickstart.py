@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demonstration of tools/quickstart.sh: a fault, from nova to a receiver.
+"""The demonstration of tools/quickstart.sh: a host fails and comes back.
 
-Starts the standalone service, defines an alarm over its API, plays a
-notification of nova and shows how the fault travelled.
+Starts the standalone service, defines alarms of two tenants over its API, has
+a host go down and up, and shows who was told and how long that took.
 """
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 import datetime
 import http.server
-import importlib.resources
 import json
 import logging
 import pathlib
@@ -23,34 +21,32 @@ import time
 from typing import Any
 import urllib.request
 
-import prettytable
-
-from doctor_alarm.agent import endpoint
-from doctor_alarm.agent import replay
+from doctor_alarm.cmd import fault as fault_cmd
 from doctor_alarm.cmd import standalone as standalone_cmd
 from doctor_alarm import exception
+from doctor_alarm import fault as words
 from doctor_alarm import service
 from doctor_alarm import standalone
 
 #: Seconds that each step may take.
 PATIENCE = 30.0
-FAULT = 'nova-server-error.json'
-#: Stage of the time line -> what it is called here.
-STAGES = {
-    'notified_at': 'T05  nova generated the notification',
-    'transformed_at': 'T06  received, transformed to an event',
-    'evaluated_at': 'T07  evaluated: the alarm matches',
-    'committed_at': '     committed: it can not be lost any more',
-    'fired_at': 'T08  sent to the receiver',
-    'received_at': 'T09  acknowledged by the receiver',
+HOST = 'compute-1'
+#: The servers on it: name -> (id, tenant).
+SERVERS = {
+    'web': ('0e42a57d-bbbd-46da-b07b-93b35905cf69', 'green'),
+    'queue': ('b9d4b7a6-64c5-4a2b-9a0c-5f5dd6e5a6c1', 'green'),
+    'shop': ('f3f4d2c1-8b0e-4c57-9d7a-2a1f0e6b7c55', 'blue'),
 }
+_RAISED, _CLEARED = 'alarm', 'ok'
 
 
 class Receiver:
-    """The application's side: a web hook on loopback."""
+    """The tenants' side: web hooks on loopback, one path for each tenant."""
 
     def __init__(self) -> None:
-        self.got: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        #: (tenant whose hook was called, body)
+        self.got: queue.SimpleQueue[
+            tuple[str, dict[str, Any]]] = queue.SimpleQueue()
         got = self.got
 
         class Hook(http.server.BaseHTTPRequestHandler):
@@ -58,7 +54,8 @@ class Receiver:
 
             def do_POST(self) -> None:
                 length = int(self.headers['Content-Length'])
-                got.put(json.loads(self.rfile.read(length)))
+                got.put((self.path.strip('/'),
+                         json.loads(self.rfile.read(length))))
                 self.send_response(204)
                 self.end_headers()
 
@@ -81,84 +78,102 @@ class Receiver:
 class Demonstration:
     """The steps, in the order in which they are shown."""
 
-    def __init__(self, url: str, transformer: endpoint.Transformer,
-                 receiver: Receiver) -> None:
+    def __init__(self, url: str, receiver: Receiver) -> None:
         self._url = url
-        self._transformer = transformer
         self._receiver = receiver
-        self.alarm_id = ''
 
     def play(self) -> bool:
-        """Play the fault; return whether its call-back arrived."""
-        fault = _load(FAULT)
-        server = fault['message']['payload']
-        self._define_alarm(server)
-        say('2. nova notifies: server %s' % server['instance_id'])
-        say('   went from %s to %s' % (server['old_state'], server['state']))
-        event, = self._transformer.events(replay.fresh(fault['message']))
-        self._call('POST', '/v1/events', replay.as_posted(event))
-        try:
-            body = self._receiver.got.get(timeout=PATIENCE)
-        except queue.Empty:
-            say('   The receiver was not called within %d s.' % PATIENCE)
-            return False
-        say('3. The receiver was called: alarm "%s"' % body['alarm_name'])
-        say('   went from %s to %s\n' % (body['previous'], body['current']))
-        self._show_time_line()
+        """Play the fault and its end; return whether all were told of it."""
+        say('1. Two tenants have servers on the host %s, and alarms:' % HOST)
+        for name, (server_id, tenant) in SERVERS.items():
+            self._define_alarm(name, server_id, tenant)
+            say('     %-6s %s down' % (tenant, name))
+        say('\n2. %s goes down, and a monitor tells of it. The tenants hear:'
+            % HOST)
+        fault_id = self._post(words.HOST_DOWN, words.DOWN)
+        told = self._expect(_RAISED)
+        arrived = told and self._show_time_line(fault_id)
+        say('\n3. %s is back. The alarms clear:' % HOST)
+        self._post(words.HOST_UP, words.UP)
+        return self._expect(_CLEARED) and arrived
+
+    def _define_alarm(self, name: str, server_id: str, tenant: str) -> None:
+        hook = [self._receiver.url + tenant]
+        self._call('POST', '/v2/alarms', {
+            'name': '%s down' % name, 'type': 'event', 'severity': 'critical',
+            'alarm_actions': hook, 'ok_actions': hook,
+            'event_rule': {
+                'event_type': words.SERVER_EVENT,
+                'query': [_equals('instance_id', server_id),
+                          _equals('state', 'error')],
+                'clear': {'event_type': words.SERVER_EVENT,
+                          'query': [_equals('state', 'active')]}}},
+            tenant, 'member')
+
+    def _post(self, event_type: str, status: str) -> str:
+        """Tell what a monitor tells; return the id that it gets."""
+        occurred_at = _now()    # the monitor is quick here
+        answer = self._call('POST', '/v1/events', {'event': {
+            'time': _now(), 'type': event_type, 'details': {
+                words.HOSTNAME: HOST, words.STATUS: status,
+                words.SOURCE: 'quickstart',
+                words.OCCURRED_AT: occurred_at}}}, 'service', 'monitor')
+        found: str = answer['message_ids'][0]
+        return found
+
+    def _expect(self, state: str) -> bool:
+        """Show what the tenants are told; return whether each was, of its own.
+        """
+        left = {(tenant, '%s down' % name, state)
+                for name, (_id, tenant) in SERVERS.items()}
+        deadline = time.monotonic() + PATIENCE
+        while left:
+            try:
+                tenant, body = self._receiver.got.get(
+                    timeout=max(0, deadline - time.monotonic()))
+            except queue.Empty:
+                say('     Nobody was told of: %s' % ', '.join(
+                    '%s %s' % item[:2] for item in sorted(left)))
+                return False
+            traits = {name: value for name, _type, value
+                      in body['reason_data']['event']['traits']}
+            say('     %-6s %-10s %s -> %s  (%s)' % (
+                tenant, body['alarm_name'], body['previous'],
+                body['current'], traits[words.ROOT_CAUSE]))
+            told = tenant, body['alarm_name'], body['current']
+            if told not in left:
+                return False
+            left.remove(told)
         return True
 
-    def _define_alarm(self, server: Mapping[str, Any]) -> None:
-        alarm = self._call('POST', '/v2/alarms', {
-            'name': 'server down', 'type': 'event', 'severity': 'critical',
-            'project_id': server['tenant_id'],
-            'alarm_actions': [self._receiver.url],
-            'event_rule': {
-                'event_type': 'compute.instance.update',
-                'query': [_equals('instance_id', server['instance_id']),
-                          _equals('state', 'error')],
-                'clear': {'event_type': 'compute.instance.update',
-                          'query': [_equals('state', 'active')]}}})
-        self.alarm_id = alarm['alarm_id']
-        say('1. An alarm is defined over the API: "server down",')
-        say('   %s' % self.alarm_id)
-
-    def _show_time_line(self) -> None:
+    def _show_time_line(self, fault_id: str) -> bool:
+        """Return whether every notification got through."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            delivery, = self._call(
-                'GET', '/v2/alarms/%s/deliveries' % self.alarm_id)
-            if (delivery['status'] == 'delivered'
-                    or time.monotonic() > deadline):
+            found = self._call(
+                'GET', '/v1/faults/%s' % fault_id, None, 'admin', 'admin')
+            arrived: bool = found['delivered'] == len(SERVERS)
+            if arrived or time.monotonic() > deadline:
                 break
             time.sleep(0.02)
-        times = {stage: datetime.datetime.fromisoformat(at)
-                 for stage, at in delivery['timeline'].items() if at}
-        table = prettytable.PrettyTable(
-            ['stage', 'time (UTC)', 'ms', 'sum'])
-        table.align = 'r'
-        table.align['stage'] = 'l'
-        first = last = times['notified_at']
-        for stage, title in STAGES.items():
-            # Which commit it was is told by the wake-up only.
-            now = times.get(stage, last)
-            table.add_row([
-                title, now.time().isoformat('microseconds'),
-                '%.1f' % _ms(now - last), '%.1f' % _ms(now - first)])
-            last = now
-        say(table.get_string())
+        say('\n%s' % fault_cmd.time_line(found))
+        say('Stages of OPNFV Doctor; T03 and T04 are nova\'s, here is none.')
+        return arrived
 
-    def _call(self, method: str, path: str, doc: Any = None) -> Any:
+    def _call(self, method: str, path: str, doc: Any, project: str,
+              role: str) -> Any:
         request = urllib.request.Request(  # noqa: S310
             self._url + path, method=method,
             data=None if doc is None else json.dumps(doc).encode(),
-            headers={'Content-Type': 'application/json'})
+            headers={'Content-Type': 'application/json', 'X-User-Id': role,
+                     'X-Project-Id': project, 'X-Roles': role})
         with urllib.request.urlopen(  # noqa: S310
                 request, timeout=PATIENCE) as answer:
             return json.loads(answer.read() or b'null')
 
 
 def main() -> int:
-    """Run the demonstration; return 0 if the call-back arrived."""
+    """Run the demonstration; return 0 if everybody was told."""
     options = _options()
     with tempfile.TemporaryDirectory(prefix='doctor-alarm-') as folder:
         arguments = ['--state-path', folder, '--port', str(options.port)]
@@ -167,45 +182,53 @@ def main() -> int:
             signal.signal(number, lambda *_: ended.set())
         try:
             conf = standalone_cmd.prepare(arguments, 'doctor-alarm')
+            conf.set_override('resource_map_file', _map(folder),
+                              group='inspector')
             # Its log would tear the story apart.
             logging.getLogger().setLevel(logging.WARNING)
             logging.getLogger('doctor_alarm').setLevel(logging.WARNING)
             worker = standalone.Standalone(conf)
             try:
                 worker.open()
-                return _demonstrate(worker.url, endpoint.Transformer(conf),
-                                    options.once, ended)
+                return _demonstrate(worker.url, options.once, ended)
             finally:
                 worker.stop()
         except exception.DoctorAlarmException as exc:
             return service.fail(exc)
 
 
-def _demonstrate(url: str, transformer: endpoint.Transformer, once: bool,
-                 ended: threading.Event) -> int:
+def _map(folder: str) -> str:
+    """Write down which servers are on the host, in place of nova."""
+    path = pathlib.Path(folder, 'servers.json')
+    path.write_text(json.dumps({HOST: [
+        {'id': server_id, 'name': name, 'project_id': tenant}
+        for name, (server_id, tenant) in SERVERS.items()]}))
+    return str(path)
+
+
+def _demonstrate(url: str, once: bool, ended: threading.Event) -> int:
     say('doctor_alarm serves on %s (SQLite, no broker)\n' % url)
     receiver = Receiver()
     try:
-        demonstration = Demonstration(url, transformer, receiver)
-        arrived = demonstration.play()
+        arrived = Demonstration(url, receiver).play()
         if not once and arrived:
-            _show_commands(url, demonstration.alarm_id)
+            _show_commands(url)
             ended.wait()
     finally:
         receiver.close()
     return 0 if arrived else 1
 
 
-def _show_commands(url: str, alarm_id: str) -> None:
+def _show_commands(url: str) -> None:
     say('\nTry next, in another terminal:\n')
     say('  . %s/bin/activate' % _shown(pathlib.Path(sys.prefix)))
-    client = '  openstack --os-auth-type none --os-endpoint %s' % url
-    say('%s alarm list' % client)
-    recovery = _shown(pathlib.Path(__file__).with_name('data')
-                      / 'nova-server-active.json')
-    say('  doctor-alarm-manage event send --now --url %s \\\n    %s' % (
-        url, recovery))
-    say('%s \\\n    alarm-history show %s' % (client, alarm_id))
+    say('  openstack --os-auth-type none --os-endpoint %s \\\n'
+        '    alarm list --filter all_projects=true' % url)
+    say('  curl -s %s/v1/faults' % url)
+    say("  curl -i %s/v1/events -H 'Content-Type: application/json' -d '{\n"
+        '    "time": "\'$(date -u +%%FT%%T)\'", "type": "%s",\n'
+        '    "details": {"hostname": "%s"}}\'' % (
+            url, words.HOST_DOWN, HOST))
     say('\nServing until Ctrl-C.')
 
 
@@ -228,18 +251,12 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _load(name: str) -> dict[str, Any]:
-    folder = importlib.resources.files('doctor_alarm.cmd') / 'data'
-    found: dict[str, Any] = json.loads((folder / name).read_text())
-    return found
-
-
 def _equals(trait: str, value: str) -> dict[str, str]:
     return {'field': 'traits.' + trait, 'op': 'eq', 'value': value}
 
 
-def _ms(span: datetime.timedelta) -> float:
-    return span / datetime.timedelta(milliseconds=1)
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat()
 
 
 def say(text: str) -> None:
