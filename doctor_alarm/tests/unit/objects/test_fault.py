@@ -3,6 +3,7 @@
 
 import dataclasses
 
+import fixtures
 import sqlalchemy as sa
 
 from doctor_alarm.db import models
@@ -124,6 +125,21 @@ class Recorded:
         self.engine.process(faults.outcomes(again, 9, 'unchanged'))
 
         self.assertEqual(before, self.rows())
+
+    def test_killed_between_notifications_and_record(self):
+        self.given_alarms()
+
+        with fixtures.MonkeyPatch('doctor_alarm.objects.fault.record',
+                                  lambda *args: 1 / 0):
+            self.assertRaises(
+                ZeroDivisionError, self.engine.process, self.events)
+        before = self.rows()
+        self.engine.process(self.events)
+
+        found = self.get()
+        self.assertEqual((3, 3), (found.notified, len(found.servers)))
+        self.assertEqual(3, len(before[3]))
+        self.assertEqual(before[3], self.rows()[3])
 
     def test_in_any_order(self):
         self.given_alarms()
