@@ -24,8 +24,10 @@ LOG = logging.getLogger(__name__)
 
 #: Leases that wait to be looked at; more are left to the sweep.
 BACKLOG = 100000
-#: Of so many what was enclosed is let go of, and read in its turn.
+#: Of so many lanes, or bytes, what was enclosed is let go of, and read in its
+#: turn.
 ENCLOSED = 500
+ENCLOSED_SIZE = 4 * 1024 * 1024
 
 
 def check(conf: cfg.ConfigOpts) -> None:
@@ -68,7 +70,7 @@ class Dispatcher:
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._arrived: list[wakeup.WakeUp] = []
-        self._waiting = 0
+        self._waiting = self._size = 0
         self._lock = threading.Lock()
         self._started: futures.Future[None] = futures.Future()
         self._thread = threading.Thread(
@@ -87,13 +89,14 @@ class Dispatcher:
 
         :param hint: see :mod:`doctor_alarm.objects.wakeup`
         :param first: it can not have come before; if it had, what it encloses
-            might be delivered by now
+            might be delivered by now, and is not believed
         :raises Invalid: it is not of this form
         """
         with self._lock:
             waiting = self._waiting + self._lanes.backlog
             found = wakeup.read(
-                hint, enclosed=first and waiting < ENCLOSED)
+                hint, enclosed=first and waiting < ENCLOSED
+                and self._size < ENCLOSED_SIZE)
             count = len(found.leases)
             if waiting + count > BACKLOG:
                 LOG.debug('%d lanes are left to the sweep', count)
@@ -101,6 +104,7 @@ class Dispatcher:
             called = bool(self._arrived)
             self._arrived.append(found)
             self._waiting += count
+            self._size += found.size
             if called:
                 return
             try:
@@ -135,9 +139,15 @@ class Dispatcher:
 
     def _take(self) -> None:
         with self._lock:
-            arrived, self._arrived, self._waiting = self._arrived, [], 0
+            arrived, self._arrived = self._arrived, []
+            self._waiting = self._size = 0
         for found in arrived:
-            self._lanes.take(found)
+            try:
+                self._lanes.take(found)
+            except Exception:
+                # Their leases end; the other wake-ups need not suffer.
+                LOG.exception('%d lanes are left to the sweep',
+                              len(found.leases))
 
     def _run(self) -> None:
         loop = self._loop

@@ -14,6 +14,7 @@ import time
 
 from oslo_config import cfg
 
+from doctor_alarm.db import api as db_api
 from doctor_alarm.notifier import attempt as attempt_mod
 from doctor_alarm.notifier import bodies as bodies_mod
 from doctor_alarm.notifier import calling as calling_mod
@@ -78,7 +79,10 @@ class Loading:
     def take(self, found: wakeup.WakeUp) -> None:
         """Take leases over; what is enclosed need not be loaded."""
         left = found.leases
-        if (found.deliveries and not self._inbox and not self._stopping
+        if self._stopping:
+            self._give_back(left)
+            return
+        if (found.deliveries and not self._inbox
                 and self._room > len(left)):
             self._bodies.keep(found.bodies)
             left = [lease for lease in left if not self._take_enclosed(
@@ -102,10 +106,13 @@ class Loading:
         """Give back what is not loaded, or not looked through."""
         for lane in self.drops.clear():
             self._committing.give_back(lane.returned(0))
-        for lease in ledger_mod.distinct(self._inbox).values():
+        self._give_back(self._inbox)
+        self._inbox.clear()
+
+    def _give_back(self, leases: Iterable[lane_obj.Lease]) -> None:
+        for lease in ledger_mod.distinct(leases).values():
             self._committing.give_back(
                 ledger_mod.Step(lease.lane_id, lease.token, pause=0))
-        self._inbox.clear()
 
     def close(self) -> None:
         """Let go of the thread."""
@@ -142,20 +149,10 @@ class Loading:
     async def _load(self, leases: list[lane_obj.Lease]) -> None:
         batch = ledger_mod.distinct(leases)
         with self._held.watch() as ended:
-            try:
-                found, bodies = await self._reader.run(
-                    self._ledger.load, list(batch.values()), self._bodies)
-                self._bodies.keep(bodies)
-            except Exception:
-                # The leases end, and the sweep finds the lanes.
-                LOG.exception('Could not load %d lanes%s', len(batch),
-                              naming.after(
-                                  self._held.get(lane_id) or lease
-                                  for lane_id, lease in batch.items()))
-                found = []
+            found = await self._read(list(batch.values()))
         for loaded in found:
             if loaded.lease.token not in ended:
-                self._take(loaded)
+                self._try(loaded)
             batch.pop(loaded.lease.lane_id)
         for lost in batch.values():
             held = self._held.find(lost.lane_id, lost.token)
@@ -163,12 +160,46 @@ class Loading:
                 self._held.forget(held)
         self._calling.start()
 
+    async def _read(self, leases: list[lane_obj.Lease],
+                    ) -> list[ledger_mod.Loaded]:
+        try:
+            found, bodies = await self._reader.run(
+                self._ledger.load, leases, self._bodies)
+        except Exception as exc:
+            if len(leases) > 1 and not db_api.is_transient(exc):
+                # One of them is the culprit, the others need not suffer.
+                middle = len(leases) // 2
+                return (await self._read(leases[:middle])
+                        + await self._read(leases[middle:]))
+            # The leases end, and the sweep finds the lanes.
+            LOG.exception('Could not load %d lanes%s', len(leases),
+                          naming.after(self._held.get(lease.lane_id) or lease
+                                       for lease in leases))
+            return []
+        self._bodies.keep(bodies)
+        return found
+
     def _take_enclosed(self, lease: lane_obj.Lease,
                        rows: list[delivery_obj.Row] | None) -> bool:
-        ends = self._ledger.ends(lease)
-        if not rows or ends is None or ends < time.monotonic() + self._timeout:
+        if not rows:
             return False
-        self._take(ledger_mod.Loaded(lease, ends, ledger_mod.ahead(rows)))
+        try:
+            ends, first = self._ledger.ends(lease), ledger_mod.ahead(rows)
+        except (OverflowError, TypeError):
+            return False    # it is malformed: the database knows better
+        return (ends is not None and ends > time.monotonic() + self._timeout
+                and self._try(ledger_mod.Loaded(lease, ends, first)))
+
+    def _try(self, loaded: ledger_mod.Loaded) -> bool:
+        try:
+            self._take(loaded)
+        except Exception:
+            # Its lease ends; the others need not suffer.
+            LOG.exception('Could not take %s', loaded.lease)
+            lane = self._held.find(loaded.lease.lane_id, loaded.lease.token)
+            if lane is not None:
+                self._held.forget(lane)
+            return False
         return True
 
     def _take(self, loaded: ledger_mod.Loaded) -> None:

@@ -55,14 +55,15 @@ class NotifierService(service.Service):
         LOG.info('The notifier listens')
 
     def close(self) -> None:
-        """Take no wake-ups, finish what is under way, give back the rest."""
+        """Finish what is under way, give back the rest, take no wake-ups."""
         if self._retention is not None:
             self._retention.stop()
-        if self._server is not None:
-            self._server.halt()
         if self._dispatcher is not None:
+            # What comes meanwhile it gives back: the broker would give it to
+            # somebody who may not believe it.
             self._dispatcher.stop()
         if self._server is not None:
+            self._server.halt()
             self._server.disconnect()
         if self._db is not None:
             self._db.dispose()
@@ -70,8 +71,15 @@ class NotifierService(service.Service):
     def _on_message(self, incoming: Any) -> None:
         try:
             assert self._dispatcher is not None     # noqa: S101
-            self._dispatcher.wake(
-                incoming.message['payload'], first=_is_first(incoming))
+            redelivered = _redelivered(incoming)
+            if redelivered:
+                # Who got it before may be calling now: nobody else may, until
+                # the lease is over.
+                LOG.debug('A wake-up that somebody got before is left to the '
+                          'sweep')
+            else:
+                self._dispatcher.wake(incoming.message['payload'],
+                                      first=redelivered is not None)
         except (exception.Invalid, KeyError, TypeError):
             LOG.warning('A malformed wake-up was ignored')
         finally:
@@ -79,7 +87,7 @@ class NotifierService(service.Service):
             incoming.acknowledge()
 
 
-def _is_first(incoming: Any) -> bool:
-    """Whether nobody can have got a message before, as far as one can know."""
-    info = getattr(incoming, 'delivery_info', {})
-    return info.get('redelivered') is False
+def _redelivered(incoming: Any) -> bool | None:
+    """Whether somebody may have got a message before; None: who knows."""
+    info: dict[str, bool] = getattr(incoming, 'delivery_info', {})
+    return info.get('redelivered')

@@ -7,8 +7,9 @@
      "deliveries": [[...], ...], "bodies": {message id: body}}
 
 A wake-up names the lanes that were leased to whoever gets it. It encloses
-what waits in them as far as that is little: a notifier that gets it for the
-first time calls at once, any other one reads the database.
+what waits in them as far as that is little, so that they are called without
+a look at the database. It belongs to the notifier that gets it first, until
+the lease is over.
 """
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import collections
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import sys
 from typing import Any
 
 from doctor_alarm import exception
@@ -27,6 +29,8 @@ from doctor_alarm.objects import outbox
 AHEAD = 10
 #: Characters that are enclosed: a database is faster with more of them.
 SIZE = 256 * 1024
+#: Bytes of a row, beside its long texts, about.
+ROW = 1500
 #: What only saves reading.
 ENCLOSED = ('deliveries', 'bodies')
 
@@ -38,6 +42,14 @@ class WakeUp:
     leases: list[lane_obj.Lease]
     deliveries: Mapping[str, list[delivery.Row]]
     bodies: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        """Bytes of what is enclosed, about."""
+        return sum(map(sys.getsizeof, self.bodies.values())) + sum(
+            ROW + sys.getsizeof(row.action) + sys.getsizeof(row.reason)
+            + sys.getsizeof(row.alarm_name) + sys.getsizeof(row.resource_id)
+            for rows in self.deliveries.values() for row in rows)
 
 
 def make(lanes: Mapping[str, outbox.Lane], lease_until: int,
@@ -88,7 +100,7 @@ def read(payload: Any, *, enclosed: bool) -> WakeUp:
         committed_at = int(payload['committed_at'])
         leases = [lane_obj.Lease(str(lane_id), str(token), until, committed_at)
                   for lane_id, token in payload['lanes']]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise exception.Invalid(reason='malformed wake-up') from None
     found: dict[str, list[delivery.Row]] = collections.defaultdict(list)
     if not enclosed:

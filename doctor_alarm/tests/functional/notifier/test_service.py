@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The notifier as a process, woken over a real broker."""
 
+import contextlib
+import json
 import os
 import signal
 import socket
@@ -10,6 +12,7 @@ import types
 import urllib.request
 
 import fixtures
+import kombu
 
 from doctor_alarm import messaging
 from doctor_alarm.tests import base
@@ -141,6 +144,39 @@ class NotifierProcessTest(Processes):
                 self.wait_until(self.outbox.idle)
                 self.child.kill()
                 self.child.wait()
+
+    def test_one_that_somebody_got_before_is_left_alone(self):
+        """Its connection broke, so the broker gives it away; it may call."""
+        self.start()
+        other = kombu.Connection(self.bus.url.replace('rabbit:', 'amqp:'))
+        self.addCleanup(other.release)
+        got = []
+        channel = other.channel()
+        channel.basic_consume(
+            '%s.sample' % self.storage.conf.notifier.wakeup_topic,
+            callback=lambda message: got.append(json.loads(json.loads(
+                message.body)['oslo.message'])['payload']))
+        lanes = self.lanes(7)
+
+        for lane in lanes[:6]:      # by turns
+            self.send(lane)
+        with contextlib.suppress(TimeoutError):
+            while len(got) < 3:
+                other.drain_events(timeout=20)
+        others = {hint['lanes'][0][0] for hint in got}
+        self.wait_until(
+            lambda: len(self.hook.bodies) == 6 - len(others))
+        other.close()
+        self.send(lanes[6])
+        self.wait_until(
+            lambda: len(self.hook.bodies) == 7 - len(others))
+
+        self.assertTrue(others)
+        self.wait_until(lambda: others == {
+            row.id for row in self.outbox.lanes() if row.token})
+        self.assertEqual(
+            {hint['lanes'][0][1] for hint in got},
+            {row.token for row in self.outbox.lanes() if row.token})
 
     def test_malformed_wake_ups_stop_nothing(self):
         self.start()

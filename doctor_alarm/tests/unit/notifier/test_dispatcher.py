@@ -705,6 +705,9 @@ class StopTest(dispatching.DispatcherTests, base.TestCase):
         self.wait_until(lambda: sum(
             row.token is None for row in self.outbox.lanes()) == 8)
         given.wake(self.outbox.fire(self.lane('late')))
+        # It is somebody else's at once: calls may take their time.
+        self.wait_until(lambda: sum(
+            row.token is None for row in self.outbox.lanes()) == 9)
         self.plugin.release('r1')
         stopper.join(60)
 
@@ -937,6 +940,7 @@ class HintTest(dispatching.DispatcherTests, base.TestCase):
         for wrong in (
                 {}, [], None, 'x', good | {'lanes': [['a']]},
                 good | {'lanes': 7}, good | {'lease_until': 'soon'},
+                good | {'lease_until': float('inf')},
                 good | {'committed_at': None}, good | {'lanes': [None]}):
             self.assertRaises(exception.Invalid, given.wake, wrong)
 
@@ -975,6 +979,79 @@ class HintTest(dispatching.DispatcherTests, base.TestCase):
         self.wait_idle()
 
         self.assertEqual([1], self.plugin.of(lane))
+
+    def test_one_that_is_broken_hurts_no_other(self):
+        """They come in one turn of the loop; what is enclosed is wrong."""
+        self.configure(sweep_interval=1000.0)
+        self.outbox = outbox.Outbox(self.db, enclosing=True)
+        self.useFixture(fixtures.FakeLogger(level=logging.ERROR))
+        lanes = [self.lane('r%d' % i) for i in range(4)]
+        hints = [self.outbox.fire(lane) for lane in lanes]
+        for hint, column, value in zip(hints, (2, 15, 8), (
+                None, None, 'no JSON'), strict=False):
+            row = list(hint['deliveries'][0])
+            row[column] = value     # action, reason, how deliveries age
+            hint['deliveries'] = [row]
+        given = self.a_dispatcher()
+        self.occupied(given, lambda: [given.wake(hint) for hint in hints])
+        self.wait_idle()
+
+        for lane in lanes:
+            self.assertEqual([1], self.plugin.of(lane))
+
+    def test_one_that_breaks_the_loop_hurts_no_other(self):
+        self.useFixture(fixtures.FakeLogger(level=logging.ERROR))
+        lanes = [self.lane('r%d' % i) for i in range(3)]
+        hints = [self.outbox.fire(lane) for lane in lanes]
+        given = self.a_dispatcher()
+        take = given._lanes.take
+
+        def fussy(found):
+            if found.leases[0].lane_id == lanes[0].id:
+                raise ValueError
+            take(found)
+
+        given._lanes.take = fussy
+        self.occupied(given, lambda: [given.wake(hint) for hint in hints])
+        self.wait_until(lambda: self.outbox.waiting() == 1)
+
+        self.assertEqual([], self.plugin.of(lanes[0]))
+        self.outbox.expire()
+        self.wait_idle()
+
+    def test_a_lane_that_can_not_be_loaded_hurts_no_other(self):
+        self.configure(sweep_interval=1000.0)
+        self.useFixture(fixtures.FakeLogger(level=logging.ERROR))
+        lanes = [self.lane('r%d' % i) for i in range(10)]
+        hint = self.outbox.fire(*lanes)
+        waiting = delivery_obj.waiting
+
+        def fussy(conn, dialect, leases, limit):
+            leases = list(leases)
+            if any(lease.lane_id == lanes[3].id for lease in leases):
+                raise db_exc.DBDataError()
+            return waiting(conn, dialect, leases, limit)
+
+        with mock.patch.object(delivery_obj, 'waiting', fussy):
+            given = self.a_dispatcher()
+            given.wake(hint)
+            self.wait_until(lambda: self.outbox.waiting() == 1)
+            given.stop()
+
+        self.assertEqual([], self.plugin.of(lanes[3]))
+
+    def occupied(self, given, work):
+        """Do some work while the loop is busy: it then has one turn."""
+        busy, go_on = threading.Event(), threading.Event()
+
+        def occupy():
+            busy.set()
+            go_on.wait(60)
+
+        given._loop.call_soon_threadsafe(occupy)
+        busy.wait(60)
+        work()
+        go_on.set()
 
     def test_large_events(self):
         lanes = [self.lane('r%d' % i) for i in range(3)]

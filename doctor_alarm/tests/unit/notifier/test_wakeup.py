@@ -190,6 +190,35 @@ class EnclosedTest(dispatching.DispatcherTests, base.TestCase):
         self.assertNotEqual([], reads)
         self.assertEqual(20, len(self.plugin.seen))
 
+    def test_a_few_large_ones_are_let_go_too(self):
+        """However many bytes arrive while the loop is busy."""
+        limit = 10000
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.notifier.dispatcher.ENCLOSED_SIZE', limit))
+        lanes = [self.lane() for _ in range(20)]
+        hints = [self.outbox.fire(lane, event=outbox.an_event(
+            traits={'text': 'x' * 3000})) for lane in lanes]
+        given = self.a_dispatcher()
+        busy, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+
+        def occupy():
+            busy.set()
+            go_on.wait()
+
+        given._loop.call_soon_threadsafe(occupy)
+        busy.wait(60)
+        for hint in hints:
+            given.wake(hint)
+        sizes = [found.size for found in given._arrived]
+        go_on.set()
+        self.wait_idle()
+
+        self.assertGreater(sizes[0], 3000)
+        self.assertLess(sum(sizes), limit + 2 * sizes[0])
+        for lane in lanes:
+            self.assertEqual([1], self.plugin.of(lane))
+
     def test_that_of_another_version(self):
         lanes = [self.lane() for _ in range(4)]
         given = self.a_dispatcher()
