@@ -73,6 +73,21 @@ class File:
                 raise self.error(item_line, '%s must be texts' % key)
         return list(zip(value.lines, value, strict=True))
 
+    def entries(self, many: str, one: str,
+                keys: Sequence[str]) -> list[Mapping]:
+        """Return what the file is a list of.
+
+        :param many: what they are called; ``one``: the same, with an article
+        :param keys: those that one may have
+        """
+        if not isinstance(self.content, List):
+            raise self.error(1, 'a list of %s is expected' % many)
+        for line, item in zip(self.content.lines, self.content, strict=True):
+            if not isinstance(item, Mapping):
+                raise self.error(line, '%s has %s' % (one, ', '.join(keys)))
+            self.known_keys(item, keys)
+        return self.content
+
     def known_keys(self, parent: Mapping, keys: Sequence[str]) -> None:
         """Refuse a mapping with a key that means nothing."""
         for key in parent:

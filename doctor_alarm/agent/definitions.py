@@ -147,16 +147,11 @@ def read(path: str) -> list[Definition]:
     :raises ConfigurationError: with file and line
     """
     file = document.File(path)
-    if not isinstance(file.content, document.List):
-        raise file.error(1, 'a list of definitions is expected')
-    return [_definition(file, line, item) for line, item in zip(
-        file.content.lines, file.content, strict=True)]
+    return [_definition(file, item) for item in file.entries(
+        'definitions', 'a definition', ('event_type', 'traits'))]
 
 
-def _definition(file: document.File, line: int, item: Any) -> Definition:
-    if not isinstance(item, document.Mapping):
-        raise file.error(line, 'a definition has event_type and traits')
-    file.known_keys(item, ('event_type', 'traits'))
+def _definition(file: document.File, item: document.Mapping) -> Definition:
     patterns = [text for _line, text in file.texts(
         item, 'event_type', single=True)]
     if 'traits' not in item:

@@ -8,7 +8,6 @@ broker still has the message.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
 import functools
 import logging
@@ -25,13 +24,9 @@ from doctor_alarm import event
 from doctor_alarm import exception
 from doctor_alarm import messaging
 from doctor_alarm import metrics
-from doctor_alarm import redact
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds between attempts: the first pause, and the longest one.
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
 #: Seconds that the end of the service waits for the batch in work.
 DRAIN = 20.0
 
@@ -135,35 +130,14 @@ class Intake:
             if not chosen:
                 continue
             for publisher in output.publishers:
-                if not self._insist(
+                if not messaging.insist(
                         functools.partial(publisher.publish, chosen),
-                        output.name):
+                        'Sink %s' % output.name, self._stopping):
                     return False
         for found in events:
             LOG.debug('Published event %s, message_id %s',
                       found.event_type, found.message_id)
         return True
-
-    def _insist(self, effect: Callable[[], None], what: str) -> bool:
-        """Repeat an effect until it works; False: the service ends first."""
-        pause = FIRST_PAUSE
-        failed = False
-        while True:
-            try:
-                effect()
-            except Exception as exc:
-                metrics.RETRIES.labels(effect='publish').inc()
-                if not failed:
-                    LOG.warning('Sink %s fails, trying on: %s', what,
-                                _describe(exc))
-                failed = True
-            else:
-                if failed:
-                    LOG.info('Sink %s works again', what)
-                return True
-            if self._stopping.wait(pause):
-                return False
-            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _refuse(self, incoming: Any, reason: str) -> None:
         if self._dead_letters is None:
@@ -182,7 +156,7 @@ class Intake:
                 letters.put, reason, _message_id(incoming),
                 self._queue or _delivery_info(incoming).get('routing_key', ''),
                 _kept(incoming.message))
-            if self._insist(store, 'dead letters'):
+            if messaging.insist(store, 'Putting aside', self._stopping):
                 incoming.acknowledge()
 
     def _count(self, incoming: Any) -> None:
@@ -219,10 +193,3 @@ def _message_id(incoming: Any) -> str:
     if not isinstance(message_id, str) or not message_id:
         return '(none)'
     return event.plain_id(message_id)
-
-
-def _describe(exc: BaseException) -> str:
-    text = messaging.reason_of(exc)
-    if not isinstance(exc, exception.DoctorAlarmException):
-        text = '%s: %s' % (type(exc).__name__, text)
-    return redact.text(text)

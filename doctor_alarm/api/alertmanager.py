@@ -21,6 +21,7 @@ RESOLVED = 'resolved'
 
 #: Where a value may be, besides labels.<name> and annotations.<name>.
 _PLACES = ('fingerprint', 'generatorURL', 'receiver', 'externalURL')
+_KEYS = ('match', 'firing', 'resolved', 'details')
 _LABEL = re.compile(r'\{([A-Za-z_][A-Za-z0-9_]*)\}')
 
 
@@ -119,16 +120,11 @@ def read(path: str) -> list[Rule]:
     :raises ConfigurationError: with file and line
     """
     file = document.File(path)
-    if not isinstance(file.content, document.List):
-        raise file.error(1, 'a list of rules is expected')
-    return [_rule(file, line, item) for line, item in zip(
-        file.content.lines, file.content, strict=True)]
+    return [_rule(file, item) for item in file.entries(
+        'rules', 'a rule', _KEYS)]
 
 
-def _rule(file: document.File, line: int, item: Any) -> Rule:
-    if not isinstance(item, document.Mapping):
-        raise file.error(line, 'a rule has match, firing and details')
-    file.known_keys(item, ('match', 'firing', 'resolved', 'details'))
+def _rule(file: document.File, item: document.Mapping) -> Rule:
     patterns = _mapping(file, item, 'match')
     firing = _says(file, item, 'firing', '')
     resolved = Says(firing.type, RESOLVED)

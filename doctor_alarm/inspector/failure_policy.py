@@ -137,16 +137,11 @@ def read(path: str) -> Policy:
     :raises ConfigurationError: with file and line
     """
     file = document.File(path)
-    if not isinstance(file.content, document.List):
-        raise file.error(1, 'a list of entries is expected')
-    return Policy([_entry(file, line, item) for line, item in zip(
-        file.content.lines, file.content, strict=True)])
+    return Policy([_entry(file, item) for item in file.entries(
+        'entries', 'an entry', _KEYS)])
 
 
-def _entry(file: document.File, line: int, item: Any) -> Entry:
-    if not isinstance(item, document.Mapping):
-        raise file.error(line, 'an entry has %s' % ', '.join(_KEYS))
-    file.known_keys(item, _KEYS)
+def _entry(file: document.File, item: document.Mapping) -> Entry:
     event_types = tuple(text for _line, text in file.texts(
         item, 'event_type', single=True))
     rules = tuple(_rule(file, item, 'query', {'event_type': text})

@@ -33,9 +33,6 @@ PUBLISHER_ID = 'doctor_alarm.inspector'
 
 #: Messages whose events are published together.
 BATCH = 50
-#: Seconds between attempts: the first pause, and the longest one.
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
 #: Seconds that a SIGTERM waits for the batch in work.
 DRAIN = 20.0
 
@@ -176,7 +173,7 @@ class InspectorService(service.Service):
                 publisher.publish('event', groups[0])
                 groups.pop(0)
 
-        return self._insist(effect, 'Publishing')
+        return messaging.insist(effect, 'Publishing', self.stopping)
 
     def _put_aside(self, message: dict[str, Any], exc: Exception) -> bool:
         letters = self._letters
@@ -184,26 +181,7 @@ class InspectorService(service.Service):
         message_id = event_mod.plain_text(
             str(message.get('message_id') or ''))[:255]
         body = redact.tree(message)
-        return self._insist(lambda: letters.put(
+        return messaging.insist(lambda: letters.put(
             'broke the inspector: %s' % type(exc).__name__, message_id,
-            self._conf.inspector.event_pool, body), 'Putting aside')
-
-    def _insist(self, effect: Any, what: str) -> bool:
-        """Repeat an effect until it works; False: the service ends first."""
-        pause, failed = FIRST_PAUSE, False
-        while True:
-            try:
-                effect()
-            except Exception as exc:
-                process_metrics.RETRIES.labels(effect='publish').inc()
-                if not failed:
-                    LOG.warning('%s fails, trying on: %s', what,
-                                redact.text(messaging.reason_of(exc)))
-                failed = True
-            else:
-                if failed:
-                    LOG.info('%s works again', what)
-                return True
-            if self.stopping.wait(pause):
-                return False
-            pause = min(2 * pause, LONGEST_PAUSE)
+            self._conf.inspector.event_pool, body), 'Putting aside',
+            self.stopping)

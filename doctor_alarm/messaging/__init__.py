@@ -11,6 +11,7 @@ Three kinds of transports differ in who owns the queues:
   the queue goes away with its last consumer.
 """
 from doctor_alarm.messaging.batcher import Batcher
+from doctor_alarm.messaging.effect import insist
 from doctor_alarm.messaging.neighbour import Ear
 from doctor_alarm.messaging.neighbour import name_of
 from doctor_alarm.messaging.neighbour import Neighbours
@@ -39,4 +40,4 @@ __all__ = (
     'DELIVERY_LIMIT', 'EXCHANGE', 'Ear', 'Expiry', 'HINT_EXCHANGE',
     'HintPublisher', 'MESSAGE_SIZE', 'Neighbours', 'OWN_PREFETCH', 'PREFETCH',
     'PRIORITIES', 'Publisher', 'RETRIES', 'chunks', 'get_hint_transport',
-    'get_own_transport', 'get_transport', 'name_of', 'reason_of')
+    'get_own_transport', 'get_transport', 'insist', 'name_of', 'reason_of')

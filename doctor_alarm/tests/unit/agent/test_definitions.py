@@ -190,7 +190,7 @@ class TestRefused(FileCase):
 
     def test_definitions(self):
         for line, reason, text in (
-                    (2, 'a definition has event_type and traits', '''\
+                    (2, 'a definition has event_type, traits', '''\
                      - {event_type: a, traits: {}}
                      - text
                      '''),

@@ -69,7 +69,7 @@ class IntakeCase(base.TestCase):
         self.stopping = threading.Event()
         self.letters = FakeDeadLetters()
         self.useFixture(fixtures.MonkeyPatch(
-            'doctor_alarm.agent.intake.FIRST_PAUSE', 0.001))
+            'doctor_alarm.messaging.effect.FIRST_PAUSE', 0.001))
         self.log = self.useFixture(fixtures.FakeLogger())
 
     def intake(self, *outputs, letters=True):
