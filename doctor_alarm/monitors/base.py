@@ -35,6 +35,7 @@ class Finding:
     ``subject``: what it is about; of two findings about the same the later
     one counts. ``status``: ``up``, or what is wrong, until it is ``up``
     again. ``details``: of the event, on top of what every event has.
+    ``occurred_at``: when it began, if that is known; ``time``: of the finding.
     ``found_id``: the ``monitor_event_id``; it stays the same however often the
     finding is posted.
     """
@@ -45,6 +46,7 @@ class Finding:
     severity: str = CRITICAL
     cause: str = ''
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    occurred_at: datetime.datetime | None = None
     time: datetime.datetime = dataclasses.field(default_factory=utcnow)
     found_id: str = dataclasses.field(
         default_factory=lambda: str(uuid.uuid4()))
@@ -58,19 +60,29 @@ class Finding:
             fault.MONITOR_EVENT_ID: self.found_id}
         if self.cause:
             details[fault.CAUSE] = self.cause
+        if self.occurred_at is not None:
+            details[fault.OCCURRED_AT] = _iso(self.occurred_at)
         return {'event': {
-            'time': self.time.strftime('%Y-%m-%dT%H:%M:%S.%fZ'),
-            'type': self.type, 'details': details}}
+            'time': _iso(self.time), 'type': self.type, 'details': details}}
 
 
-def host_finding(host: str, status: str, cause: str) -> Finding:
-    """Return a finding that a host is down or up."""
-    down = status == DOWN
+def _iso(when: datetime.datetime) -> str:
+    return when.strftime('%Y-%m-%dT%H:%M:%S.%fZ')
+
+
+def host_finding(host: str, status: str, cause: str,
+                 lasts: float | None = None) -> Finding:
+    """Return a finding that a host is down or up.
+
+    :param lasts: seconds since it began; None: nobody knows
+    """
+    down, now = status == DOWN, utcnow()
     return Finding(
         subject='host/' + host, status=status,
         type=fault.HOST_DOWN if down else fault.HOST_UP,
-        severity=CRITICAL if down else NORMAL, cause=cause,
-        details={fault.HOSTNAME: host})
+        severity=CRITICAL if down else NORMAL, cause=cause, time=now,
+        details={fault.HOSTNAME: host}, occurred_at=None if lasts is None
+        else now - datetime.timedelta(seconds=lasts))
 
 
 class Reporter(abc.ABC):

@@ -52,12 +52,16 @@ class Settings:
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Target:
-    """A host, or a canary, which has no state."""
+    """A host, or a canary, which has no state.
+
+    ``silent_since``: when the first ping was sent that it did not answer.
+    """
 
     name: str
     address: str
     state: debounce.Debouncer | None
     gone: bool = False
+    silent_since: float | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -168,6 +172,7 @@ class Pinger:
                     '%')[0]:
                 continue
             del self._pending[sequence]
+            ping.target.silent_since = None
             self._observe(ping.target, True, now, 'answers')
             if ping.target.state is None:
                 self._saw = max(self._saw, ping.sent)
@@ -184,6 +189,8 @@ class Pinger:
         if self._blind(ping):
             metrics.BLIND.labels('ping').inc()
             return
+        if ping.target.silent_since is None:
+            ping.target.silent_since = ping.sent
         self._observe(ping.target, False, now, '%s to %d pings of %s' % (
             reason, self._settings.down_after, ping.target.address))
 
@@ -198,5 +205,7 @@ class Pinger:
             return
         status = target.state.observe(answered, now)
         if status is not None:
-            self._reporter.report(
-                base.host_finding(target.name, status, cause))
+            since = target.silent_since
+            self._reporter.report(base.host_finding(
+                target.name, status, cause,
+                None if since is None else now - since))

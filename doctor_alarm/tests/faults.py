@@ -11,6 +11,7 @@ from doctor_alarm.inspector import action
 from doctor_alarm.inspector import derive
 from doctor_alarm.inspector import failure_policy
 from doctor_alarm.inspector import resource_map
+from doctor_alarm import metrics
 
 PACKAGED = failure_policy.__file__.replace(
     'failure_policy.py', 'data/failure_policy.yaml')
@@ -55,6 +56,24 @@ def outcomes(events, ended_at, outcome='done', reason=''):
                  if item.value == outcome)
     return [asked.outcome(value, reason, ended_at)
             for event in events for asked in action.of(event)]
+
+
+def observed(since=None):
+    """Return (count, seconds) of each stage of faults that was observed.
+
+    :param since: what it was before
+    """
+    found = {}
+    for sample in next(iter(metrics.FAULT_STAGE.collect())).samples:
+        part = {'_count': 0, '_sum': 1}.get(
+            sample.name.removeprefix('doctor_alarm_fault_seconds'))
+        if part is not None:
+            found.setdefault(
+                sample.labels['stage'], [0, 0])[part] = sample.value
+    return {stage: (count - before[0], seconds - before[1])
+            for stage, (count, seconds) in found.items()
+            for before in [(since or {}).get(stage, (0, 0))]
+            if count > before[0]}
 
 
 def map_file(path, servers, host='h1'):

@@ -11,6 +11,7 @@ from doctor_alarm import event as event_mod
 from doctor_alarm.inspector import cloud
 from doctor_alarm.inspector import worker
 from doctor_alarm.tests import base
+from doctor_alarm.tests import faults
 from doctor_alarm.tests import toldcloud
 
 NOW = datetime.datetime(2036, 11, 20, 8, 0, tzinfo=datetime.timezone.utc)
@@ -94,6 +95,22 @@ class WorkerTest(base.TestCase):
         self.assertEqual({'vm1': ['h1', 'error'], 'vm2': ['h1', 'error']},
                          self.mock.servers)
         self.assertEqual(3, len(self.mock.told))
+
+    def test_when_it_was_so(self):
+        before, seen = event_mod.now_us(), faults.observed()
+        incoming = Incoming(self.host(), self.server('vm1'), self.server(
+            'vm9'), self.server('vm2', actions='data_plane_status'))
+        self.worker.submit(incoming)
+        self.assertTrue(incoming.acknowledged.wait(60))
+
+        for event in self.outcomes:
+            self.assertTrue(
+                before <= event.transformed_at <= event_mod.now_us())
+        # then: vm9 is gone, and of ports there is no stage
+        self.assertEqual(
+            {'marked_down': 1, 'set_error': 1},
+            {stage: count for stage, (count, _) in faults.observed(
+                since=seen).items()})
 
     def test_again_it_changes_nothing(self):
         self.work(self.host(), self.server())

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import datetime
+
 from doctor_alarm.monitors import hosts
 from doctor_alarm.monitors import icmp
 from doctor_alarm.monitors import pinger
@@ -67,6 +69,35 @@ class PingerTest(base.TestCase):
         self.run_for(2.1)
         self.assertEqual([('host/h1', 'up')], self.reporter.take())
         self.assertEqual({'down': 0, 'up': 2}, self.pinger.count())
+
+    def test_it_began_with_the_first_ping_without_an_answer(self):
+        self.given('h1')
+        self.run_for(5)
+        self.net.silent.add('127.0.0.1')
+        sent = len(self.net.sent)
+        while len(self.net.sent) == sent:
+            self.run_for(0.05)
+        began = self.now - 0.05
+        while not self.reporter.findings:
+            self.run_for(0.05)
+        finding, = self.reporter.findings
+        self.assertAlmostEqual(
+            self.now - 0.05 - began,
+            (finding.time - finding.occurred_at).total_seconds(), 5)
+        details = finding.body('ping')['event']['details']
+        self.assertEqual(
+            finding.occurred_at, datetime.datetime.fromisoformat(
+                details['occurred_at']))
+
+        # and: its return has no such time
+        self.net.silent.clear()
+        self.reporter.take()
+        while not self.reporter.findings:
+            self.run_for(0.05)
+        finding, = self.reporter.findings
+        self.assertIsNone(finding.occurred_at)
+        self.assertNotIn(
+            'occurred_at', finding.body('ping')['event']['details'])
 
     def test_two_losses_are_not_three(self):
         self.given('h1')

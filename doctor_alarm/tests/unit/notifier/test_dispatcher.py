@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import contextlib
+import dataclasses
 import logging
 import threading
 import time
@@ -21,6 +22,7 @@ from doctor_alarm.objects import delivery as delivery_obj
 from doctor_alarm.objects import lane as lane_obj
 from doctor_alarm.tests import base
 from doctor_alarm.tests import dispatching
+from doctor_alarm.tests import faults
 from doctor_alarm.tests import outbox
 
 RETRY = notifier.Outcome.retry('HTTP 503')
@@ -62,6 +64,35 @@ class OrderTest(dispatching.DispatcherTests, base.TestCase):
         self.assertEqual(hint['committed_at'], row.committed_at)
         self.assertTrue(row.committed_at <= row.fired_at <= row.received_at)
         self.assertEqual((1, None), (row.attempts, row.last_error))
+
+    def test_how_long_a_fault_took_to_its_receivers(self):
+        root = faults.root(seconds=-10)
+        told = faults.derived(root, {'vm1': 'p1'})
+        # given: also what others tell in such words, and outcomes
+        forged = dataclasses.replace(told[1], message_id='posted')
+        before = faults.observed()
+        given = self.a_dispatcher()
+        for event in [root, *told, forged, *faults.outcomes(told, 1)]:
+            given.wake(self.outbox.fire(self.lane(), event=event))
+        self.wait_idle()
+
+        seen = faults.observed(since=before)
+        self.assertEqual({'delivered'}, set(seen))
+        count, seconds = seen['delivered']
+        self.assertEqual(3, count)
+        self.assertGreaterEqual(seconds, 30)
+
+    def test_nothing_took_what_was_refused(self):
+        event = faults.derived(faults.root(), {'vm1': 'p1'})[0]
+        before = faults.observed()
+        self.plugin.answers['r1'].append(
+            notifier.Outcome.rejected('HTTP 400'))
+
+        self.a_dispatcher().wake(self.outbox.fire(self.lane(), event=event))
+        self.wait_idle()
+
+        self.assertEqual(['dead'], self.outbox.statuses())
+        self.assertEqual({}, faults.observed(since=before))
 
     def test_only_what_the_wake_up_is_about_has_its_commit_time(self):
         lane = self.lane()
