@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Aodh does wrong, and what happens here: a test for each.
 
-Kill, outage and duplicate are in ``faults``, flat cost in ``test_plans``,
-addresses that no action may lead to in ``test_guard``.
+What takes more than an API and an evaluator is elsewhere: a kill, an outage
+and what comes twice in ``faults``; flat cost in ``test_plans``. Among the unit
+tests: the time-out of a call, which answers count as delivered, pauses that
+grow and what is given up in ``notifier.contract``, ``notifier.test_retry`` and
+``notifier.test_dispatcher``; a tenant that wants no certificate to be verified
+in ``notifier.plugins.test_http``; an action whose address changes later in
+``test_guard``.
 """
 
 import json
 import threading
 
+import sqlalchemy as sa
+
+from doctor_alarm.db import models
 from doctor_alarm.evaluator import engine
 from doctor_alarm.objects import alarm as alarm_obj
 from doctor_alarm.tests.unit.api import base
@@ -17,6 +25,9 @@ SECRETS = 'http://trust-id:delete@h.example/?token=3f786850e387550fdab836ed7e6'
 
 class WrongInAodhTest(base.ApiTestCase):
     """The API and an evaluator on one database."""
+
+    def prepare(self):
+        self.conf.set_override('allowed_networks', [], group='notifier')
 
     def setUp(self):
         super().setUp()
@@ -148,6 +159,44 @@ class WrongInAodhTest(base.ApiTestCase):
         self.assertEqual('alarm', self.state(path))
         self.happens({'host': 'h', 'state': 'active'})
         self.assertEqual('ok', self.state(path))
+
+    def test_what_does_not_happen_raises_an_alarm(self):
+        path = '/v2/alarms/' + self.create(event_rule={
+            'event_type': 'fault', 'timeout': 60})['alarm_id']
+        self.happens({})
+        self.assertEqual('ok', self.state(path))
+        with self.db.writer() as conn:
+            conn.execute(sa.update(models.active_alarm).values(
+                due=models.active_alarm.c.due - 61_000_000))
+        self.engine.end(self.engine.ended(self.db.now()))
+        self.assertEqual('alarm', self.state(path))
+
+    def test_time_constraints_hold_for_events(self):
+        closed, open_ = (self.an_alarm(time_constraints=[{
+            'name': 'x', 'start': start, 'duration': seconds}])
+            for start, seconds in (('0 0 29 2 *', 1), ('* * * * *', 3600)))
+        self.happens({})
+        self.assertEqual(('insufficient data', 'alarm'),
+                         (self.state(closed), self.state(open_)))
+
+    def test_a_fault_of_a_host_is_for_admins(self):
+        paths = [self.an_alarm(who=who) if who is base.ALICE else (
+            '/v2/alarms/' + self.create(who, event_rule={
+                'event_type': 'fault', 'scope': 'cloud'})['alarm_id'])
+            for who in (base.ALICE, base.ADMIN)]
+        self.call('post', '/v1/events', {'event': {
+            'time': '2036-01-01T00:00:00', 'type': 'fault',
+            'details': {'hostname': 'h1', 'project_id': None}}},
+            base.MONITOR, status=202)
+        self.assertEqual('insufficient data', self.state(paths[0]))
+        self.assertEqual('alarm', self.call(
+            'get', paths[1], who=base.ADMIN)['state'])
+
+    def test_no_tenant_makes_the_service_call_inside(self):
+        for url in ('http://169.254.169.254/latest/meta-data',
+                    'http://[::ffff:169.254.169.254]/', 'http://127.0.0.1/'):
+            self.assertIn('not allowed', self.fault(
+                400, 'post', '/v2/alarms', self.alarm(alarm_actions=[url])))
 
     def test_bad_sort_and_marker_are_400(self):
         for query in ('sort=name:up', 'sort=:asc', 'sort=nope',
