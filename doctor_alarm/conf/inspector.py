@@ -18,7 +18,8 @@ the faults. Change it to run two independent doctor_alarm on one broker.
 """),
     cfg.StrOpt('action_pool', default='doctor_alarm_inspector_actions',
                help="""
-Queue of what nova and neutron are to be told. Change it together with
+Queue of what nova and neutron are to be told. Of those that have it in common
+one inspector does that, and another one when it ends. Change it together with
 event_pool.
 """),
     cfg.IntOpt('action_concurrency', default=10, min=1, max=100, help="""

@@ -3,6 +3,9 @@
 
 The events of a fault carry what is to be done in their trait ``actions``; so
 the queue that holds the events holds the work as well.
+
+What is known later of the same thing ends what is still to be done: the same
+action once more, or that the fault is over. Both have a *subject*.
 """
 from __future__ import annotations
 
@@ -17,6 +20,10 @@ from doctor_alarm.inspector import derive
 
 #: What came of it, an event for administrators.
 OUTCOME_EVENT = fault.OUTCOME_EVENT
+
+#: What news may be about: (action, target), or that a fault is over.
+Subject = tuple[str, ...]
+_OVER = 'over'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,7 +41,19 @@ class Action:
     @property
     def is_over(self) -> bool:
         """Whether it takes back."""
-        return self.event.traits.get(fault.STATUS) == fault.UP
+        return _is_over(self.event)
+
+    @property
+    def subject(self) -> Subject:
+        """What it does to what."""
+        return self.name, self.target
+
+    @property
+    def ended_by(self) -> tuple[Subject, ...]:
+        """News of which nothing older than them is done any more."""
+        if self.is_over:
+            return (self.subject,)
+        return self.subject, _end_of(self.event)
 
     @property
     def waits_for_fencing(self) -> bool:
@@ -81,6 +100,30 @@ def of(event: event_mod.Event) -> Iterator[Action]:
     for name in str(event.traits.get(derive.ACTIONS) or '').split(','):
         if name in _APPLY:
             yield Action(name, event)
+
+
+def subjects_of(event: event_mod.Event) -> Iterator[Subject]:
+    """Give what an event is news of."""
+    for action in of(event):
+        yield action.subject
+    if _is_over(event) and derive.ROOT_CAUSE in event.traits:
+        yield _end_of(event)
+
+
+def carried_out(event: event_mod.Event) -> Subject | None:
+    """Return what was done to what, if that is what an event tells."""
+    if event.event_type != OUTCOME_EVENT or (
+            event.traits.get('outcome') != cloud.Outcome.DONE):
+        return None
+    return str(event.traits.get('action')), event.resource_id
+
+
+def _is_over(event: event_mod.Event) -> bool:
+    return event.traits.get(fault.STATUS) == fault.UP
+
+
+def _end_of(event: event_mod.Event) -> Subject:
+    return _OVER, event.resource_id, str(event.traits.get(derive.ROOT_CAUSE))
 
 
 def _force_down(to: cloud.Cloud, action: Action) -> cloud.Outcome:

@@ -60,7 +60,7 @@ class Listener:
             server = messaging.BatchServer(
                 messaging.get_transport(self._conf, url), self._targets(),
                 self.take, pool=self._queue, priorities=PRIORITIES,
-                expires=messaging.Expiry(EXPIRES, LENGTH))
+                arguments=messaging.Expiry(EXPIRES, LENGTH).arguments)
             self._servers.append(server)
             threading.Thread(target=self._connect, args=(server,),
                              name='map connects', daemon=True).start()

@@ -117,11 +117,12 @@ class InspectorService(service.Service):
             else:
                 incoming.acknowledge()      # the work is in what it derives
 
+        # What waits for nova is not acknowledged: more of it than elsewhere.
         return messaging.BatchServer(
-            messaging.get_own_transport(self._conf),
+            messaging.get_own_transport(self._conf, messaging.PREFETCH),
             [oslo_messaging.Target(topic=self._conf.evaluator.event_topic)],
             submit, pool=self._conf.inspector.action_pool,
-            priorities=['sample'])
+            priorities=['sample'], arguments=messaging.ONE_BY_ONE)
 
     def _process(self, batch: list[Any]) -> None:
         started = time.monotonic()

@@ -30,6 +30,7 @@ from doctor_alarm.messaging.transport import get_own_transport
 from doctor_alarm.messaging.transport import get_transport
 from doctor_alarm.messaging.transport import HINT_EXCHANGE
 from doctor_alarm.messaging.transport import MESSAGE_SIZE
+from doctor_alarm.messaging.transport import ONE_BY_ONE
 from doctor_alarm.messaging.transport import OWN_PREFETCH
 from doctor_alarm.messaging.transport import PREFETCH
 from doctor_alarm.messaging.transport import reason_of
@@ -38,6 +39,7 @@ from doctor_alarm.messaging.transport import RETRIES
 __all__ = (
     'BatchServer', 'Batcher', 'CONFIRM_TIMEOUT', 'DEAD_LETTER',
     'DELIVERY_LIMIT', 'EXCHANGE', 'Ear', 'Expiry', 'HINT_EXCHANGE',
-    'HintPublisher', 'MESSAGE_SIZE', 'Neighbours', 'OWN_PREFETCH', 'PREFETCH',
-    'PRIORITIES', 'Publisher', 'RETRIES', 'chunks', 'get_hint_transport',
-    'get_own_transport', 'get_transport', 'insist', 'name_of', 'reason_of')
+    'HintPublisher', 'MESSAGE_SIZE', 'Neighbours', 'ONE_BY_ONE',
+    'OWN_PREFETCH', 'PREFETCH', 'PRIORITIES', 'Publisher', 'RETRIES',
+    'chunks', 'get_hint_transport', 'get_own_transport', 'get_transport',
+    'insist', 'name_of', 'reason_of')

@@ -55,6 +55,12 @@ class Incoming:
         self._window: Window | None = window
         self._finished = finished
 
+    @property
+    def lost(self) -> bool:
+        """Whether the broker gives it to somebody, again."""
+        window = self._window
+        return window is not None and window.over
+
     def acknowledge(self) -> None:
         """Have the broker forget it; from any thread, returns at once."""
         self._finished(self)
@@ -68,9 +74,13 @@ class Incoming:
 
 
 class Window:
-    """What a channel has delivered and is not acknowledged yet."""
+    """What a channel has delivered and is not acknowledged yet.
+
+    :ivar over: the channel is gone
+    """
 
     def __init__(self) -> None:
+        self.over = False
         self._order: collections.deque[int] = collections.deque()
         self._settled: set[int] = set()
 
@@ -298,7 +308,7 @@ class Listener:
         self._prepare(channel)
 
     def _prepare(self, channel: amqp.Channel) -> None:
-        self._window = Window()
+        self._begin()
         self._watch.restart()
         self._channel = channel
         channel._do_revive = functools.partial(self._revive, channel)
@@ -306,13 +316,17 @@ class Listener:
         if not isinstance(transport._quick_recv, Reader):
             transport._quick_recv = Reader(transport._quick_recv)
 
+    def _begin(self) -> None:
+        self._window.over = True
+        self._window = Window()
+
     def _revive(self, channel: amqp.Channel) -> None:
         """Open a channel again that the broker closed for an error.
 
         Its tags start anew: an old one acknowledged now would be that of
         another message. Its prefetch window is the broker's default again.
         """
-        self._window = Window()
+        self._begin()
         self._watch.restart()
         type(channel)._do_revive(channel)
         type(self._conn)._set_qos(self._conn, channel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ class BatchServer(notify_listener.NotificationServer):
     back to the broker when the connection ends. On RabbitMQ
     ``.delivery_info`` says which exchange and routing key it came over.
 
-    :param expires: bounds of queues of our own on a bus of others
+    :param arguments: what RabbitMQ is told of the queues besides
     """
 
     def __init__(self, transport: oslo_messaging.Transport,
@@ -36,15 +37,15 @@ class BatchServer(notify_listener.NotificationServer):
                  on_message: Callable[[Any], None], *,
                  pool: str | None = None,
                  priorities: Iterable[str] = PRIORITIES,
-                 expires: bus.Expiry | None = None) -> None:
+                 arguments: Mapping[str, Any] | None = None) -> None:
         super().__init__(transport, targets, _Priorities(priorities),
                          allow_requeue=False, pool=pool or None)
         self._on_message = on_message
-        self._expires = expires
+        self._arguments = arguments or {}
 
     def _create_listener(self) -> Any:
         try:
-            with bus.expiring(self._expires):
+            with bus.declaring(self._arguments):
                 adapter = super()._create_listener()
         except msg_exc.MessageDeliveryFailure as exc:
             raise exception.QueueMismatch(

@@ -8,9 +8,11 @@ no queue takes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
 import contextvars
 import dataclasses
+import types
 from typing import Any
 
 import amqp
@@ -60,12 +62,13 @@ def get_transport(conf: cfg.ConfigOpts, url: str | None = None,
         rabbit_qos_prefetch_count=str(PREFETCH))
 
 
-def get_own_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
+def get_own_transport(conf: cfg.ConfigOpts, prefetch: int = OWN_PREFETCH,
+                      ) -> oslo_messaging.Transport:
     """Return the transport of our hop: quorum queues, bounded prefetch."""
     return _transport(
         conf, None, rabbit_quorum_queue='true',
         rabbit_quorum_delivery_limit=str(DELIVERY_LIMIT),
-        rabbit_qos_prefetch_count=str(OWN_PREFETCH))
+        rabbit_qos_prefetch_count=str(prefetch))
 
 
 def get_hint_transport(conf: cfg.ConfigOpts) -> oslo_messaging.Transport:
@@ -110,26 +113,35 @@ class Expiry:
     seconds: int
     length: int
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What RabbitMQ is told of the queue."""
+        return {'x-expires': self.seconds * 1000, 'x-max-length': self.length}
 
-_expiry: contextvars.ContextVar[Expiry | None] = contextvars.ContextVar(
-    'expiry', default=None)
+
+#: One listener has all messages, in their order, while it lives; those that
+#: it did not acknowledge go to the next one, in their order as well.
+ONE_BY_ONE = {'x-single-active-consumer': True}
+
+_arguments: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
+    'arguments', default=types.MappingProxyType({}))
 
 
 @contextlib.contextmanager
-def expiring(expiry: Expiry | None) -> Iterator[None]:
-    """Give bounds to the queues that are described within."""
-    token = _expiry.set(expiry)
+def declaring(arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Have the queues that are described within tell that to RabbitMQ."""
+    token = _arguments.set(arguments)
     try:
         yield
     finally:
-        _expiry.reset(token)
+        _arguments.reset(token)
 
 
 _plain_queue_arguments = impl_rabbit._get_queue_arguments
 
 
 def _queue_arguments(*args: Any, **kwargs: Any) -> dict[str, Any]:
-    """Give our own queues a dead-letter exchange, and some an expiry.
+    """Give our own queues a dead-letter exchange, and some more than that.
 
     oslo.messaging rejects a message whose body it can not read, and has no
     option for where that goes; the listener and the sender of a queue must
@@ -138,10 +150,7 @@ def _queue_arguments(*args: Any, **kwargs: Any) -> dict[str, Any]:
     arguments = _plain_queue_arguments(*args, **kwargs)
     if arguments.get('x-delivery-limit') == DELIVERY_LIMIT:
         arguments['x-dead-letter-exchange'] = DEAD_LETTER
-    expiry = _expiry.get()
-    if expiry is not None:
-        arguments['x-expires'] = expiry.seconds * 1000
-        arguments['x-max-length'] = expiry.length
+    arguments.update(_arguments.get())
     return arguments
 
 

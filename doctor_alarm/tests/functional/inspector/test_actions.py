@@ -117,6 +117,48 @@ class ActionsTest(base.TestCase):
         self.assertEqual(
             0, self.cloud.waiting('doctor_alarm_inspector_actions'))
 
+    def working(self):
+        """Return the one of two inspectors that talks to nova."""
+        return [name for name in ('inspector', 'second')
+                if 'fails, trying on' in self.cloud.log(name)]
+
+    def test_of_two_the_older_fault_never_wins(self):
+        alarm = self.given_alarm(event_type=action.OUTCOME_EVENT)
+        self.cloud.start('inspector', 'second')
+        self.wait_until(
+            lambda: 'listens' in self.cloud.log('second'), PATIENCE)
+        path = '/compute/v2.1/os-services'
+        # given: nova is away while the host fails, is back, and fails again
+        self.nova.failures['GET', path] = failures = 10 ** 6 * [503]
+        self.post(fault.HOST_DOWN)
+        first, = self.wait_until(self.working, PATIENCE)
+        self.post(fault.HOST_UP)
+        self.wait_until(lambda: ('force_down', 'h1', 'superseded')
+                        in self.outcomes(alarm), PATIENCE)
+        # when: whoever has the newer one dies
+        self.cloud.kill(first)
+        second, = {'inspector', 'second'} - {first}
+        self.wait_until(lambda: second in self.working(), PATIENCE)
+        # and: the other one, while nobody listens
+        self.post(fault.HOST_DOWN)
+        self.cloud.kill(second)
+        self.post(fault.HOST_UP)
+        self.nova.forced['h1'] = True
+        self.cloud.start('inspector')
+        self.cloud.start('inspector', 'second')
+        before = len(failures)
+        self.wait_until(lambda: len(failures) < before, PATIENCE)
+        self.nova.failures.clear()
+
+        self.wait_until(lambda: self.nova.forced == {'h1': False}, PATIENCE)
+        queue = 'doctor_alarm_inspector_actions'
+        self.wait_until(lambda: self.cloud.waiting(queue) == 0, PATIENCE)
+        for name in ('inspector', 'second'):
+            self.assertEqual(0, self.cloud.stop(name))
+        self.assertEqual(0, self.cloud.waiting(queue))
+        self.assertEqual({'h1': False}, self.nova.forced)
+        self.assertEqual([], self.nova.wrong)
+
     def test_a_host_that_nova_does_not_know(self):
         alarm = self.given_alarm(
             event_type=action.OUTCOME_EVENT, query=[

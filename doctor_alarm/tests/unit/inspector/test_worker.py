@@ -1,20 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """What nova and neutron are told, over real HTTP."""
 
+import dataclasses
 import datetime
 import threading
 
+import fixtures
 from oslo_config import cfg
 
 from doctor_alarm import conf as project_conf
 from doctor_alarm import event as event_mod
+from doctor_alarm.inspector import action as action_mod
 from doctor_alarm.inspector import cloud
+from doctor_alarm.inspector import ledger
 from doctor_alarm.inspector import worker
 from doctor_alarm.tests import base
 from doctor_alarm.tests import faults
 from doctor_alarm.tests import toldcloud
 
-NOW = datetime.datetime(2036, 11, 20, 8, 0, tzinfo=datetime.timezone.utc)
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+FORCE_DOWN = 'PUT', '/compute/v2.1/os-services/service-h1'
+RESET = 'POST', '/compute/v2.1/servers/vm1/action'
 
 
 class Incoming:
@@ -22,6 +30,7 @@ class Incoming:
     def __init__(self, *events):
         self.message = {'payload': [event.to_wire() for event in events]}
         self.acknowledged = threading.Event()
+        self.lost = False
 
     def acknowledge(self):
         self.acknowledged.set()
@@ -70,7 +79,7 @@ class WorkerTest(base.TestCase):
         return event_mod.Event(
             message_id='%s-%s-%s' % (resource, seconds, actions),
             event_type='e', generated=NOW + datetime.timedelta(
-                seconds=seconds - 10 ** 8), traits={
+                seconds=seconds), traits={
                 'resource_id': resource, 'actions': actions,
                 'correlation_id': 'c1', **traits})
 
@@ -192,14 +201,144 @@ class WorkerTest(base.TestCase):
     def test_the_newer_one_counts(self):
         self.mock.forced['h1'] = True
 
-        found = self.work(self.host('up', 5), self.host('down', 0))
-
+        self.assertEqual(
+            {('force_down', 'h1'): 'superseded'},
+            self.work(self.host('up', 5), self.host('down', 0)))
         self.assertEqual({'h1': False}, self.mock.forced)
         self.assertEqual(1, len(self.mock.told))
-        # The older one may have had its turn first: then it was so already.
-        self.assertIn(found, ({('force_down', 'h1'): 'superseded'},
-                              {('force_down', 'h1'): 'unchanged'},
-                              {('force_down', 'h1'): 'done'}))
+
+    def test_of_equal_times_the_later_one_counts(self):
+        first, second = self.host('down'), self.host('up')
+        second = dataclasses.replace(second, message_id='second')
+        self.mock.forced['h1'] = True
+
+        self.work(first, second)
+
+        self.assertEqual({'h1': False}, self.mock.forced)
+
+    def given_failing(self, what, *events):
+        """Submit events whose call fails; return the message."""
+        self.mock.failures[what] = failures = 10 ** 6 * [503]
+        incoming = Incoming(*events)
+        self.worker.submit(incoming)
+        self.wait_until(lambda: len(failures) < 10 ** 6)
+        return incoming
+
+    def test_the_newer_one_ends_the_wait_of_the_older_one(self):
+        self.conf.set_override('action_retry_max', 500.0, 'inspector')
+        self.useFixture(fixtures.MockPatchObject(
+            ledger, 'FIRST_PAUSE', 500.0))
+        down = self.given_failing(FORCE_DOWN, self.host('down'))
+        self.mock.failures.clear()
+
+        up = Incoming(self.host('up', 5))
+        self.worker.submit(up)
+
+        self.assertTrue(up.acknowledged.wait(60))
+        self.assertTrue(down.acknowledged.is_set())
+        self.assertEqual([('down', 'superseded'), ('up', 'unchanged')], [
+            (event.traits['status'], event.traits['outcome'])
+            for event in sorted(self.outcomes,
+                                key=lambda event: event.generated)])
+
+    def test_that_it_is_over_ends_what_only_the_fault_asks_for(self):
+        reset = self.given_failing(RESET, self.server(
+            root_cause='host failure: h1'))
+
+        # given: a fault of something else is over
+        over = Incoming(self.server(
+            seconds=5, actions='', status='up',
+            root_cause='port failure: p1'))
+        self.worker.submit(over)
+        self.assertTrue(over.acknowledged.wait(60))
+        self.assertFalse(reset.acknowledged.is_set())
+        # when
+        self.worker.submit(Incoming(self.server(
+            seconds=5, actions='', status='up',
+            root_cause='host failure: h1')))
+
+        self.assertTrue(reset.acknowledged.wait(60))
+        self.assertEqual(['superseded'], [
+            event.traits['outcome'] for event in self.outcomes])
+        self.assertEqual([], self.mock.told)
+
+    def test_another_action_of_the_same_server_goes_on(self):
+        reset = self.given_failing(RESET, self.server())
+        self.work(self.server(seconds=5, actions='data_plane_status'))
+        self.mock.failures.clear()
+
+        self.assertTrue(reset.acknowledged.wait(60))
+        self.assertEqual(['error'], [
+            state for _host, state in [self.mock.servers['vm1']]])
+
+    def test_a_newer_one_is_kept_as_long_as_the_older_one(self):
+        # given: a message of two, one of which does not get done
+        self.mock.forced['h1'] = True
+        first = self.given_failing(RESET, self.host('down'), self.server())
+        # when: all that the second one says is done
+        second = Incoming(self.host('up', 5))
+        self.worker.submit(second)
+        self.wait_until(lambda: self.mock.forced == {'h1': False})
+        self.wait_until(lambda: len(self.outcomes) == 2)
+
+        # then: nobody who takes over would get the first one alone
+        self.assertFalse(second.acknowledged.is_set())
+        self.mock.failures.clear()
+        self.assertTrue(second.acknowledged.wait(60))
+        self.assertTrue(first.acknowledged.is_set())
+
+    def test_a_late_call_does_not_undo_the_newer_one(self):
+        # given: a call that hangs in nova
+        self.mock.released.clear()
+        down = Incoming(self.host('down'))
+        self.worker.submit(down)
+        self.wait_until(lambda: self.mock.under_way)
+        # when
+        up = Incoming(self.host('up', 5))
+        self.worker.submit(up)
+        self.mock.released.set()
+
+        self.assertTrue(up.acknowledged.wait(60))
+        self.assertEqual({'h1': False}, self.mock.forced)
+
+    def test_what_somebody_else_did_too_late_is_done_again(self):
+        self.work(self.host('up', 5))
+        # given: one that had lost the broker forces it down nevertheless
+        self.mock.forced['h1'] = True
+        action, = action_mod.of(self.host('down'))
+
+        self.assertEqual({}, self.work(
+            action.outcome(cloud.Outcome.DONE, '')))
+        self.assertEqual({'h1': False}, self.mock.forced)
+
+    def test_nothing_is_done_again_for_what_is_not_older(self):
+        action, = action_mod.of(self.host('down', 9))
+        self.work(self.host('up', 5))
+        self.mock.forced['h1'] = True
+
+        self.work(action.outcome(cloud.Outcome.DONE, ''))
+
+        self.assertEqual({'h1': True}, self.mock.forced)
+
+    def test_what_the_broker_gives_to_others_is_left_to_them(self):
+        reset = self.given_failing(RESET, self.server())
+
+        reset.lost = True
+
+        self.assertTrue(reset.acknowledged.wait(60))
+        self.mock.failures.clear()
+        self.assertEqual({('force_down', 'h1'): 'done'},
+                         self.work(self.host()))
+        self.assertEqual({'vm1': ['h1', 'active'], 'vm2': ['h1', 'active']},
+                         self.mock.servers)
+
+    def test_what_waits_keeps_no_other_from_its_turn(self):
+        self.conf.set_override('action_concurrency', 1, 'inspector')
+        self.worker = self.start()
+        self.given_failing(RESET, self.server())
+
+        self.assertEqual({('force_down', 'h1'): 'done'},
+                         self.work(self.host()))
 
     def test_fencing(self):
         self.assertEqual(
