@@ -4,20 +4,21 @@
 ::
 
     POST /v1/events -> inspector -> commit (evaluator) -> wake -> notifier
-    source bus, if one is configured -> agent --^
+    source bus, if one is configured -> agent --^   |
+                                                    v
+                                 table of work -> nova, neutron
 
 The stages call each other. An event is accepted (202), or acknowledged to its
 bus, when the evaluator has committed it, and what follows from it.
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import logging
 import os
-import threading
 
 from oslo_config import cfg
 import sqlalchemy as sa
@@ -32,9 +33,9 @@ from doctor_alarm.evaluator import committer
 from doctor_alarm.evaluator import engine
 from doctor_alarm.evaluator import stage
 from doctor_alarm.evaluator import timers
-from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm.inspector import stage as inspector_stage
+from doctor_alarm import local
 from doctor_alarm import messaging
 from doctor_alarm.notifier import dispatcher
 from doctor_alarm.notifier import retention
@@ -44,8 +45,6 @@ from doctor_alarm import service
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds that a request waits for the commit.
-COMMIT_TIMEOUT = 30.0
 #: Keys of the credentials in action URLs, next to the database.
 KEY_FILE = 'credential.keys'
 
@@ -75,54 +74,6 @@ class Ended:
     until: int
 
 
-class LocalEvents:
-    """Accepts events by having them committed, with what follows."""
-
-    def __init__(self, batcher: messaging.Batcher,
-                 inspector: inspector_stage.Stage,
-                 letters: dead_letter.TableDeadLetters) -> None:
-        self._batcher = batcher
-        self._inspector = inspector
-        self._letters = letters
-
-    def accept(self, events: list[event_mod.Event]) -> None:
-        """Return when the effects of the events are durable.
-
-        :raises PublishFailed: they are not, as far as can be told
-        """
-        events = list(self._inspected(events))
-        done = threading.Event()
-        errors: list[BaseException] = []
-
-        def finished(error: BaseException | None) -> None:
-            if error is not None:
-                errors.append(error)
-            done.set()
-
-        self._batcher.submit(committer.Item(events, finished))
-        if not done.wait(COMMIT_TIMEOUT) or errors:
-            raise exception.PublishFailed(
-                topic='the evaluator', reason=str(
-                    errors[0] if errors else 'the database does not answer'))
-
-    def _inspected(self, events: list[event_mod.Event],
-                   ) -> Iterator[event_mod.Event]:
-        """Give events, each with what follows from it right behind it."""
-        for event in events:
-            yield event
-            try:
-                yield from self._inspector.inspect(event)
-            except Exception as exc:
-                # Not foreseen: this event is at fault, not the others.
-                LOG.exception('Event %s broke the inspector',
-                              event.message_id)
-                self._letters.put(
-                    'broke the inspector: %s' % type(exc).__name__,
-                    event.message_id, 'standalone',
-                    {'message_id': event.message_id,
-                     'payload': [event.to_wire()]})
-
-
 class Standalone(service.Service):
     """All stages, wired without a bus."""
 
@@ -148,8 +99,13 @@ class Standalone(service.Service):
             self._db, lambda _, until: self._batcher.submit(Ended(until)))
         bus = bool(conf.transport_url or conf.agent.messaging_urls)
         self._inspector = inspector_stage.Stage(conf, bus)
-        self._local = LocalEvents(
-            self._batcher, self._inspector, letters)
+        commit = functools.partial(local.commit, self._batcher)
+        self._work: local.LocalWork | None = None
+        if conf.inspector.auth_type or conf.inspector.auth_section:
+            self._work = local.LocalWork(
+                conf, self._db, commit, self.stopping)
+        self._local = local.LocalEvents(
+            commit, self._inspector, letters, self._work)
         self._server = api_server.Server(
             conf, app.build_app(conf, self._db, self._local))
         self._agent: agent.AgentService | None = None
@@ -169,6 +125,8 @@ class Standalone(service.Service):
         self._dispatcher.start()
         self._batcher.start()
         self._inspector.start()
+        if self._work is not None:
+            self._work.start()
         self._server.start()
         if self._agent is not None:
             self._agent.open()
@@ -214,6 +172,8 @@ class Standalone(service.Service):
         self._server.stop()
         self._inspector.stop()
         self._retention.stop()
+        if self._work is not None:
+            self._work.stop()
         self._timers.stop()
         self._batcher.stop()
         self._dispatcher.stop()

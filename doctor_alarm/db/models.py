@@ -325,3 +325,12 @@ fault_delivery = sa.Table(
     sa.Index(None, 'fault_id'),
     sa.Index(None, 'created_at'),
     **_TABLE)
+
+#: What nova and neutron are to be told, where there is no broker to keep it
+#: (standalone): a JSON list of events in wire form, in the order of ``id``.
+work = sa.Table(
+    'work', metadata,
+    sa.Column('id', _serial(), primary_key=True, autoincrement=True),
+    sa.Column('body', _text(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    **_TABLE)

@@ -16,6 +16,7 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from concurrent import futures
 import contextlib
 import logging
@@ -26,6 +27,7 @@ from oslo_config import cfg
 
 from doctor_alarm import event as event_mod
 from doctor_alarm import fault
+from doctor_alarm.inspector import action as action_mod
 from doctor_alarm.inspector import cloud
 from doctor_alarm.inspector import ledger
 from doctor_alarm.inspector import metrics
@@ -156,6 +158,12 @@ class Worker:
             return
         for attempt, _event in done:
             self._ledger.settle(attempt.message)
+
+
+def concerning(events: Iterable[event_mod.Event]) -> list[event_mod.Event]:
+    """Return the events that a worker has to have."""
+    return [event for event in events
+            if any(True for _ in action_mod.subjects_of(event))]
 
 
 #: Action -> stage of a fault.

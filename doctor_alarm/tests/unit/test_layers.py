@@ -25,7 +25,7 @@ LAYERS = (
     # the stages; they meet at a topic, a table or HTTP
     {'agent', 'api', 'evaluator', 'inspector', 'monitors', 'notifier'},
     # what puts them together
-    {'cmd', 'standalone', 'wsgi'},
+    {'cmd', 'local', 'standalone', 'wsgi'},
 )
 LAYER = {unit: n for n, units in enumerate(LAYERS) for unit in units}
 

@@ -46,6 +46,7 @@ def upgrade():
     _create_delivery()
     _create_quota()
     _create_dead_letter()
+    _create_work()
     _create_fault()
     _create_fault_server()
     _create_fault_action()
@@ -54,7 +55,7 @@ def upgrade():
 
 def downgrade():
     for table in ('fault_delivery', 'fault_action', 'fault_server', 'fault',
-                  'dead_letter', 'quota', 'delivery', 'lane',
+                  'work', 'dead_letter', 'quota', 'delivery', 'lane',
                   'behind', 'posted_event', 'event', 'change', 'active_alarm',
                   'refinement', 'alarm_key', 'alarm'):
         op.drop_table(table)
@@ -291,6 +292,16 @@ def _create_dead_letter():
         **_TABLE)
     op.create_index('ix_dead_letter_created_at', 'dead_letter',
                     ['created_at'])
+
+
+def _create_work():
+    op.create_table(
+        'work',
+        sa.Column('id', _serial(), autoincrement=True, nullable=False),
+        sa.Column('body', _text(), nullable=False),
+        sa.Column('created_at', sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint('id', name='pk_work'),
+        **_TABLE)
 
 
 def _create_fault():

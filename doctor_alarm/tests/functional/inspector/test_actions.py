@@ -30,7 +30,8 @@ class ActionsTest(base.TestCase):
         with open(path, 'w') as file:
             json.dump({'h1': [{'id': vm, 'name': vm, 'project_id': 'p1'}
                               for vm in SERVERS]}, file)
-        options = {'resource_map_file': path, **self.nova.options()}
+        options = {'resource_map_file': path, 'action_retry_max': 2,
+                   **self.nova.options()}
         self.receiver = self.useFixture(receiver.Receiver())
         self.cloud = self.useFixture(deployment.Deployment(
             parts=('evaluator', 'notifier', 'api', 'inspector'),

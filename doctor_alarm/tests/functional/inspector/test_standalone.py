@@ -8,17 +8,25 @@ import signal
 import fixtures
 
 from doctor_alarm import fault
+from doctor_alarm.inspector import action
 from doctor_alarm.tests.functional import test_standalone
+from doctor_alarm.tests import toldcloud
 
+SERVERS = {'vm1': 'p1', 'vm2': 'p2', 'vm3': 'p2'}
 MONITOR = {'X-User-Id': 'm', 'X-Project-Id': 'service', 'X-Roles': 'monitor'}
 
 
-class StandaloneInspectorTest(test_standalone.StandaloneTest):
+class Scene(test_standalone.StandaloneTest):
+
+    """Three servers on a host."""
+
+    options = ''
 
     def setUp(self):
         self.map = self.useFixture(fixtures.TempDir()).join('map.json')
-        self.given_servers(vm1='p1', vm2='p2', vm3='p2')
-        self.config = '[inspector]\nresource_map_file = %s\n' % self.map
+        self.given_servers(**SERVERS)
+        self.config = '[inspector]\nresource_map_file = %s\n%s' % (
+            self.map, self.options)
         super().setUp()
         self.given_running()
 
@@ -41,6 +49,9 @@ class StandaloneInspectorTest(test_standalone.StandaloneTest):
 
     def states(self):
         return [self.state(alarm) for alarm in self.alarms]
+
+
+class StandaloneInspectorTest(Scene):
 
     def test_a_host_fails_and_comes_back(self):
         self.alarms = [
@@ -79,3 +90,90 @@ class StandaloneInspectorTest(test_standalone.StandaloneTest):
 
         # The signal takes its time.
         self.wait_until(fires)
+
+
+class StandaloneActionsTest(Scene):
+    """Nova is told, whatever happens to the process."""
+
+    def setUp(self):
+        self.nova = toldcloud.ToldCloud()
+        self.nova.setUp()
+        self.addCleanup(self.nova.cleanUp)
+        self.nova.forced = {'h1': False}
+        self.nova.servers = {vm: ['h1', 'active'] for vm in SERVERS}
+        self.options = ''.join(
+            '%s = %s\n' % option for option in self.nova.options().items())
+        super().setUp()
+        self.outcomes = self.given_alarm(repeat_actions=True, event_rule={
+            'scope': 'cloud', 'event_type': action.OUTCOME_EVENT},
+            project_id='admin')
+
+    def done(self):
+        """Return what came of what, as administrators were told."""
+        found = []
+        for body in self.receiver.of(self.outcomes):
+            traits = {name: value for name, _type, value
+                      in body['reason_data']['event']['traits']}
+            found.append((traits['action'], traits['resource_id'],
+                          traits['outcome']))
+        return sorted(found)
+
+    def test_down_and_up(self):
+        self.fault(fault.HOST_DOWN)
+
+        self.wait_until(lambda: self.done() == [
+            ('force_down', 'h1', 'done'),
+            *(('reset_state', vm, 'done') for vm in SERVERS)])
+        self.assertEqual({'h1': True}, self.nova.forced)
+        self.assertEqual({vm: ['h1', 'error'] for vm in SERVERS},
+                         self.nova.servers)
+
+        self.fault(fault.HOST_UP)
+        self.wait_until(lambda: self.nova.forced == {'h1': False})
+        self.assertEqual([], self.nova.wrong)
+
+    def test_kill(self):
+        owner = self.given_alarm('vm1')
+        # given: a nova that hangs
+        self.nova.released.clear()
+        self.fault(fault.HOST_DOWN)
+        self.wait_until(lambda: self.nova.under_way)
+        # then: the owner hears of it nevertheless
+        self.wait_until(lambda: self.told(owner) == ['alarm'])
+        # when: the process dies before nova has answered
+        self.service.kill()
+        self.nova.released.set()
+        self.given_running()
+
+        self.wait_until(lambda: len(self.done()) == 4)
+        self.assertLessEqual({outcome for _name, _target, outcome
+                              in self.done()}, {'done', 'unchanged'})
+        self.assertEqual({'h1': True}, self.nova.forced)
+        self.assertEqual({vm: ['h1', 'error'] for vm in SERVERS},
+                         self.nova.servers)
+        # then: what is done is not done again
+        before = len(self.nova.told)
+        self.service.kill()
+        self.given_running()
+        self.fault(fault.HOST_UP)
+        self.wait_until(lambda: self.nova.forced == {'h1': False})
+        self.assertEqual(before + 1, len(self.nova.told))
+
+    def test_the_newer_fault_wins_over_the_older_one(self):
+        # given: nova is away while the host fails and is back
+        self.nova.failures['GET', '/compute/v2.1/os-services'] = failures = (
+            10 ** 6 * [503])
+        self.fault(fault.HOST_DOWN)
+        self.wait_until(lambda: len(failures) < 10 ** 6)
+        self.service.kill()
+        self.given_running()
+        self.fault(fault.HOST_UP)
+        self.service.kill()
+        self.nova.forced['h1'] = True
+        self.nova.failures.clear()
+        self.given_running()
+
+        self.wait_until(lambda: self.nova.forced == {'h1': False})
+        self.wait_until(lambda: ('force_down', 'h1', 'done') in self.done())
+        self.assertEqual({'h1': False}, self.nova.forced)
+

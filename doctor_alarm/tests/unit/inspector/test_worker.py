@@ -308,7 +308,7 @@ class WorkerTest(base.TestCase):
         action, = action_mod.of(self.host('down'))
 
         self.assertEqual({}, self.work(
-            action.outcome(cloud.Outcome.DONE, '')))
+            action.outcome(cloud.Outcome.DONE, '', 1)))
         self.assertEqual({'h1': False}, self.mock.forced)
 
     def test_nothing_is_done_again_for_what_is_not_older(self):
@@ -316,7 +316,7 @@ class WorkerTest(base.TestCase):
         self.work(self.host('up', 5))
         self.mock.forced['h1'] = True
 
-        self.work(action.outcome(cloud.Outcome.DONE, ''))
+        self.work(action.outcome(cloud.Outcome.DONE, '', 1))
 
         self.assertEqual({'h1': True}, self.mock.forced)
 
