@@ -29,8 +29,6 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds that a request waits for the commit.
 COMMIT_TIMEOUT = 30.0
-#: Seconds between attempts to tell outcomes, or to forget what is done.
-PAUSE = 1.0
 #: Rows that are forgotten together.
 ROWS = 500
 #: Seconds that a SIGTERM waits for outcomes.
@@ -118,7 +116,9 @@ class LocalWork:
         self._lock = threading.Lock()
         self._worker = worker.Worker(
             conf, cloud.Cloud(conf),
-            lambda events: self._insist(lambda: publish(events)), stopping)
+            lambda events: messaging.insist(
+                lambda: publish(events), 'Telling outcomes', stopping),
+            stopping)
         self._forget = messaging.Batcher('work done', self._remove, ROWS)
 
     def start(self) -> None:
@@ -157,20 +157,8 @@ class LocalWork:
             {'payload': found.docs}, lambda: self._forget.submit(found.id)))
 
     def _remove(self, ids: list[int]) -> None:
-        self._insist(lambda: work.remove(self._db, ids))
-
-    def _insist(self, effect: Callable[[], Any]) -> bool:
-        """Repeat an effect until it works; False: the service ends first."""
-        while True:
-            try:
-                effect()
-            except Exception as exc:
-                LOG.warning('What nova was told can not be stored, trying '
-                            'on: %s', redact.text(messaging.reason_of(exc)))
-            else:
-                return True
-            if self._stopping.wait(PAUSE):
-                return False
+        messaging.insist(lambda: work.remove(self._db, ids),
+                         'Forgetting what is done', self._stopping)
 
 
 class _Row:
