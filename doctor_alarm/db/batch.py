@@ -7,10 +7,13 @@ rows are tuples here and the statement is text, all values are parameters.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import copy
+import dataclasses
 import functools
 import itertools
 import re
@@ -19,7 +22,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from doctor_alarm.db import pool
+from doctor_alarm.db import rows
 
+#: Rows that are updated one by one: a table made of JSON costs MariaDB more.
+FEW = 3
 #: Characters in one round trip: a server takes 16 MiB by default, and one
 #: character may have four bytes and an escape.
 SIZE = 1024 * 1024
@@ -29,6 +35,18 @@ ROW = 600
 _Statement = tuple[str, tuple[Any, ...]]
 _Form = tuple[str, str, str]
 _WORDS = re.compile('[a-z ]*')
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Update:
+    """An UPDATE of rows by new values of each.
+
+    ``columns``: of the new values, name -> kind, see ``rows.table``.
+    ``make``: returns it for a dialect and ``rows.table`` or ``rows.One``.
+    """
+
+    columns: Mapping[str, str]
+    make: Callable[[str, Any], sa.Update]
 
 
 class Batch:
@@ -44,14 +62,24 @@ class Batch:
         self._statements: list[_Statement] = []
         self._size = 0
 
-    def update(self, statement: sa.Update, values: str) -> None:
-        """Add an UPDATE from ``rows.table``, with its parameter.
+    def update(self, form: Update, many: Sequence[tuple[Any, ...]]) -> None:
+        """Add UPDATEs of rows.
 
-        :param statement: the same object each time: it is compiled once
+        :param many: values of the columns of the form, in their order
         """
-        self._make_room(len(values))
-        self._statements.append(
-            (_text_of(statement, self._dialect), (values,)))
+        if len(many) > FEW:
+            values = rows.values(many)
+            self._make_room(len(values))
+            text, _ = _texts(form, self._dialect, False)
+            self._statements.append((text, (values,)))
+            return
+        for row in many:
+            self._make_room(
+                ROW + sum([len(v) for v in row if isinstance(v, str)]))
+            text, names = _texts(form, self._dialect, True)
+            value = dict(zip(form.columns, row, strict=True))
+            self._statements.append(
+                (text, tuple([value[name] for name in names])))
 
     def insert(self, table: sa.Table, many: Collection[Mapping[str, Any]], *,
                same: Mapping[str, str | int], keys: tuple[str, ...] = (),
@@ -187,10 +215,22 @@ def _frame(dialect: str, table: sa.Table, columns: tuple[str, ...],
 
 
 @functools.cache
-def _text_of(statement: sa.Update, dialect: sa.Dialect) -> str:
-    """Return the text of a statement with its parameter by position."""
-    positional = copy.copy(dialect)
-    positional.positional = True
-    if positional.paramstyle != 'qmark':
-        positional.paramstyle = 'format'
-    return str(statement.compile(dialect=positional))
+def _texts(form: Update, dialect: sa.Dialect, one: bool,
+           ) -> tuple[str, list[str]]:
+    """Return the text of an UPDATE, and whose values it takes in turn."""
+    name = rows.name_of(dialect)
+    statement = form.make(name, rows.One(form.columns) if one
+                          else rows.table(name, form.columns))
+    return positional(statement, dialect)
+
+
+def positional(statement: sa.Update | sa.Select[Any] | sa.CompoundSelect[Any],
+               dialect: sa.Dialect) -> tuple[str, list[str]]:
+    """Return a statement as its driver takes it, and names of parameters."""
+    by_position = copy.copy(dialect)
+    by_position.positional = True
+    if by_position.paramstyle != 'qmark':
+        by_position.paramstyle = 'format'
+    compiled: Any = statement.compile(dialect=by_position)
+    return str(compiled), [
+        name.removeprefix(rows.PREFIX) for name in compiled.positiontup]

@@ -8,14 +8,20 @@ the compiled form and the plan, does not depend on how many there are.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import json
+import types
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite
+
+#: Of the parameters of :class:`One`: SQLAlchemy wants the names of the columns
+#: for itself.
+PREFIX = 'new_'
 
 #: kind -> (type in SQLAlchemy, in MariaDB's JSON_TABLE, in PostgreSQL)
 _KINDS: dict[str, tuple[Any, str, str]] = {
@@ -25,9 +31,7 @@ _KINDS: dict[str, tuple[Any, str, str]] = {
     'text': (sa.Text, 'MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin',
              'text'),
 }
-
-
-def table(dialect: str, columns: dict[str, str], name: str = 'v',
+def table(dialect: str, columns: Mapping[str, str], name: str = 'v',
           ) -> sa.Subquery:
     """Return the rows as a subquery; their values go in as ``name``.
 
@@ -54,6 +58,15 @@ def table(dialect: str, columns: dict[str, str], name: str = 'v',
     )).subquery(name + '_rows')
 
 
+class One:
+    """One row as parameters, for where a statement asks for a table."""
+
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self.c = types.SimpleNamespace(**{
+            name: sa.bindparam(PREFIX + name, type_=_KINDS[kind][0]())
+            for name, kind in columns.items()})
+
+
 def values(rows: Iterable[Sequence[Any]]) -> str:
     """Return the parameter for :func:`table`."""
     return json.dumps([list(row) for row in rows])
@@ -61,8 +74,12 @@ def values(rows: Iterable[Sequence[Any]]) -> str:
 
 def dialect_of(conn: sa.Connection) -> str:
     """Return ``sqlite``, ``mysql`` (MariaDB too) or ``postgresql``."""
-    name = conn.dialect.name
-    return 'mysql' if name == 'mariadb' else name
+    return name_of(conn.dialect)
+
+
+def name_of(dialect: sa.Dialect) -> str:
+    """Return the same of a dialect."""
+    return 'mysql' if dialect.name == 'mariadb' else dialect.name
 
 
 def upsert(dialect: str, table: sa.Table, keys: list[str],

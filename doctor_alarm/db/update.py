@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext import compiler
 from sqlalchemy.sql import selectable
 
+from doctor_alarm.db import rows
 
-def joined(dialect: str, table: sa.Table, new: sa.Subquery,
+
+def joined(dialect: str, table: sa.Table, new: sa.Subquery | rows.One,
            *on: sa.ColumnElement[bool]) -> sa.Update:
     """Return an UPDATE of those rows of a table that match new values.
 
@@ -17,10 +19,11 @@ def joined(dialect: str, table: sa.Table, new: sa.Subquery,
     for every row of it: a deadlock with any other transaction. So it is told
     where to begin. Keys of ``values()`` are columns of the table.
 
-    :param new: from ``rows.table``; its rows in the order of the locks
+    :param new: from ``rows.table``; its rows in the order of the locks.
+        Or one row
     :param on: the primary key is that of a new row; further conditions
     """
-    if dialect == 'mysql':
+    if dialect == 'mysql' and isinstance(new, sa.Subquery):
         return sa.update(_StraightJoin(new, table, sa.and_(*on)))
     return sa.update(table).where(*on)
 
@@ -36,6 +39,13 @@ def straight(dialect: str, wanted: sa.Subquery, table: sa.Table,
     if dialect == 'mysql':
         return _StraightJoin(wanted, table, on)
     return wanted.join(table, on)
+
+
+def by_primary_key(query: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
+    """Have MariaDB read a table by its primary key, however small it is."""
+    for name in ('mysql', 'mariadb'):
+        query = query.with_hint(table, 'FORCE INDEX (PRIMARY)', name)
+    return query
 
 
 class _StraightJoin(selectable.Join):

@@ -203,8 +203,7 @@ class Work:
         """
         wait.move(self._conn, self._db.dialect, self._void, due=None)
         out = batch.Batch(self._conn)
-        candidate.store(
-            out, self._db.dialect, self._alarms.values(), self._now)
+        candidate.store(out, self._alarms.values(), self._now)
         active_alarm.store(
             out, {a.id: a.project_id for a in self._alarms.values()},
             {pair: self._resources[pair] for pair in self._moved}, self._now)

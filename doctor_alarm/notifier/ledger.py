@@ -216,7 +216,7 @@ class Ledger:
                     if step.lane_id in held
                     and held[step.lane_id].token == step.token]
             out = batch.Batch(conn)
-            delivery_obj.store(out, dialect, [
+            delivery_obj.store(out, [
                 step.attempt for step, _row in mine if step.attempt])
             moved: dict[str, int] = {}
             jumps = _jumps(mine)
@@ -225,7 +225,7 @@ class Ledger:
                 moved = delivery_obj.passed_over(conn, dialect, jumps)
             states = [_state(step, row, moved.get(step.lane_id, step.head),
                              now, until) for step, row in mine]
-            lane_obj.store(out, dialect, states)
+            lane_obj.store(out, states)
             out.run(last=True)
         metrics.BATCH.labels('deliveries').observe(len(steps))
         kept = {(state.id, state.token) for state in states if state.token}

@@ -136,7 +136,7 @@ def drop(db: db_api.Database, lease: float, looks: Sequence[Look[Item]],
                 conn, db.dialect,
                 [part for part in parts if part.lane_id in held], now)
             out = batch.Batch(conn)
-            lane_obj.store(out, db.dialect, [
+            lane_obj.store(out, [
                 lane_obj.State(row.id, row.head, now + int(lease * 1e6),
                                row.token, row.attempts)
                 for row in held.values()])

@@ -172,23 +172,17 @@ def _lock(dialect: str, clock: str | None) -> sa.Select[Any]:
     return query.order_by(alarm.c.id).with_for_update(of=alarm)
 
 
-def store(out: batch.Batch, dialect: str, alarms: Iterable[Locked],
-          now: int) -> None:
+def store(out: batch.Batch, alarms: Iterable[Locked], now: int) -> None:
     """Store the states of locked alarms."""
     values = [
         (a.id, a.state.state, a.reason, now, a.state.active_count,
          *(a.led_to.get(state, 0) for state in _COUNTERS))
         for a in sorted(alarms, key=operator.attrgetter('id')) if a.changed]
     if values:
-        out.update(_store(dialect), rows.values(values))
+        out.update(_STORE, values)
 
 
-@functools.cache
-def _store(dialect: str) -> sa.Update:
-    new = rows.table(dialect, {
-        'id': 'id', 'state': 'id', 'state_reason': 'text',
-        'state_timestamp': 'int', 'active_count': 'int',
-        **dict.fromkeys(_COUNTERS.values(), 'int')})
+def _store(dialect: str, new: Any) -> sa.Update:
     alarm = models.alarm
     # An empty reason: only the number of resources in alarm changed.
     told = new.c.state_reason != sa.literal_column("''")
@@ -202,8 +196,14 @@ def _store(dialect: str) -> sa.Update:
             (told, new.c.state_timestamp), else_=alarm.c.state_timestamp),
         alarm.c.evaluate_timestamp: new.c.state_timestamp,
         alarm.c.active_count: new.c.active_count,
-        **{alarm.c[name]: alarm.c[name] + new.c[name]
+        **{alarm.c[name]: alarm.c[name] + getattr(new.c, name)
            for name in _COUNTERS.values()}})
+
+
+_STORE = batch.Update({
+    'id': 'id', 'state': 'id', 'state_reason': 'text',
+    'state_timestamp': 'int', 'active_count': 'int',
+    **dict.fromkeys(_COUNTERS.values(), 'int')}, _store)
 
 
 def _locked(row: Any) -> Locked:

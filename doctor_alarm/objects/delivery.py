@@ -110,18 +110,17 @@ def bodies(conn: sa.Connection, dialect: str, message_ids: Iterable[str],
         _bodies(dialect), {'v': rows.values((i,) for i in message_ids)})}
 
 
-def store(out: batch.Batch, dialect: str,
-          attempts: Sequence[Attempt]) -> None:
+def store(out: batch.Batch, attempts: Sequence[Attempt]) -> None:
     """Store what became of deliveries whose lanes are locked."""
     failed = [(a.id, a.status, a.attempts, a.committed_at, a.fired_at,
                a.received_at, a.last_error)
               for a in attempts if a.last_error is not None]
     if failed:
-        out.update(_store_failed(dialect), rows.values(failed))
+        out.update(_STORE_FAILED, failed)
     if len(failed) < len(attempts):
-        out.update(_store(dialect), rows.values(
+        out.update(_STORE, [
             (a.id, a.status, a.attempts, a.committed_at, a.fired_at,
-             a.received_at) for a in attempts if a.last_error is None))
+             a.received_at) for a in attempts if a.last_error is None])
 
 
 def passed_over(conn: sa.Connection, dialect: str,
@@ -201,20 +200,12 @@ _CHANGED = {
     'fired_at': 'int', 'received_at': 'int'}
 
 
-@functools.cache
-def _store(dialect: str) -> sa.Update:
-    # Without the error: MariaDB puts rows that have a text on the disk.
-    return _update(dialect, rows.table(dialect, _CHANGED))
-
-
-@functools.cache
-def _store_failed(dialect: str) -> sa.Update:
-    new = rows.table(dialect, {**_CHANGED, 'last_error': 'text'})
+def _update_failed(dialect: str, new: Any) -> sa.Update:
     return _update(dialect, new).values(
         {models.delivery.c.last_error: new.c.last_error})
 
 
-def _update(dialect: str, new: sa.Subquery) -> sa.Update:
+def _update(dialect: str, new: Any) -> sa.Update:
     delivery = models.delivery
     return update.joined(
         dialect, delivery, new, delivery.c.id == new.c.id,
@@ -227,3 +218,9 @@ def _update(dialect: str, new: sa.Subquery) -> sa.Update:
         delivery.c.received_at: new.c.received_at,
         delivery.c.committed_at: sa.func.coalesce(
             new.c.committed_at, delivery.c.committed_at)})
+
+
+# Without the error: MariaDB puts rows that have a text on the disk.
+_STORE = batch.Update(_CHANGED, _update)
+_STORE_FAILED = batch.Update(
+    {**_CHANGED, 'last_error': 'text'}, _update_failed)

@@ -59,13 +59,12 @@ def lock(conn: sa.Connection, dialect: str, ids: Iterable[str],
     return {row.id: row for row in found}
 
 
-def store(out: batch.Batch, dialect: str,
-          states: Sequence[State]) -> None:
+def store(out: batch.Batch, states: Sequence[State]) -> None:
     """Store the states of lanes that this transaction has locked."""
     if states:
-        out.update(_store(dialect), rows.values(
+        out.update(_STORE, [
             (s.id, s.head, s.due, s.token, s.attempts)
-            for s in sorted(states, key=lambda state: state.id)))
+            for s in sorted(states, key=lambda state: state.id)])
 
 
 def any_due(conn: sa.Connection, now: int) -> bool:
@@ -101,7 +100,7 @@ def take_due(conn: sa.Connection, dialect: str, *, now: int, until: int,
             due, token = now + int(pause * 1e6), None
         states.append(State(row.id, row.head, due, token, row.attempts))
     out = batch.Batch(conn)
-    store(out, dialect, states)
+    store(out, states)
     out.run()
     return [Lease(s.id, s.token, until) for s in states if s.token], len(found)
 
@@ -117,17 +116,17 @@ def _lock(dialect: str) -> sa.Select[Any]:
         lane.c.id).with_for_update(of=lane)
     for name in ('mysql', 'mariadb'):
         # The locks come in the order of the reading; see db.update.
-        query = query.prefix_with('STRAIGHT_JOIN', dialect=name).with_hint(
-            lane, 'FORCE INDEX (PRIMARY)', name)
-    return query
+        query = query.prefix_with('STRAIGHT_JOIN', dialect=name)
+    return update.by_primary_key(query, lane)
 
 
-@functools.cache
-def _store(dialect: str) -> sa.Update:
+def _store(dialect: str, new: Any) -> sa.Update:
     lane = models.lane
-    new = rows.table(dialect, {
-        'id': 'id', 'head': 'int', 'due': 'int', 'token': 'id',
-        'attempts': 'int'})
     return update.joined(dialect, lane, new, lane.c.id == new.c.id).values({
         lane.c.head: new.c.head, lane.c.due: new.c.due,
         lane.c.token: new.c.token, lane.c.attempts: new.c.attempts})
+
+
+_STORE = batch.Update({
+    'id': 'id', 'head': 'int', 'due': 'int', 'token': 'id',
+    'attempts': 'int'}, _store)

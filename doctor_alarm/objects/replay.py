@@ -52,8 +52,7 @@ def replay(db: db_api.Database, ids: Iterable[str],
         conn.execute(_replay(dialect), {
             'v': rows.values((i,) for i in wanted), 'now': now})
         out = batch.Batch(conn)
-        lane_obj.store(
-            out, dialect, _set_back(lanes, list(found.values()), now))
+        lane_obj.store(out, _set_back(lanes, list(found.values()), now))
         out.run()
 
 

@@ -6,6 +6,7 @@ from sqlalchemy.dialects import postgresql
 
 from doctor_alarm.db import batch
 from doctor_alarm.db import models
+from doctor_alarm.db import update
 from doctor_alarm.tests import base
 from doctor_alarm.tests import storage
 
@@ -109,3 +110,39 @@ class TestBatch(base.TestCase):
                     out.run()
                 self.assertEqual([body], conn.execute(
                     sa.select(models.event.c.body)).scalars().all())
+
+
+class TestUpdate(base.TestCase):
+    """Few rows go one by one, many as a table; they come to the same."""
+
+    form = batch.Update({'id': 'id', 'body': 'text'}, lambda dialect, new: (
+        update.joined(
+            dialect, models.event, new, models.event.c.message_id == new.c.id,
+        ).values(body=new.c.body + new.c.body)))
+
+    def test_few_and_many_rows(self):
+        db = self.useFixture(storage.Storage()).db
+        for count in (1, batch.FEW, batch.FEW + 1, 10):
+            with self.subTest(count), db.writer() as conn:
+                conn.execute(sa.delete(models.event))
+                conn.execute(sa.insert(models.event), [
+                    {**an_event(n), 'created_at': 7} for n in range(11)])
+                out = batch.Batch(conn)
+                out.update(self.form, [
+                    ('m%d' % n, "'%s" % n) for n in range(count)])
+                out.run()
+                found = dict(conn.execute(sa.select(
+                    models.event.c.message_id, models.event.c.body)).all())
+
+                self.assertEqual(
+                    {'m%d' % n: "'%d'%d" % (n, n) if n < count else 'x' * 10
+                     for n in range(11)}, found)
+
+    def test_few_rows_make_no_table(self):
+        for count, tables in ((batch.FEW, 0), (batch.FEW + 1, 1)):
+            conn = maria()
+            out = batch.Batch(conn)
+            out.update(self.form, [('m', 'x')] * count)
+            out.run()
+            (text, _), = conn.asked
+            self.assertEqual(tables, text.count('JSON_TABLE'), text)

@@ -890,10 +890,10 @@ class DatabaseTest(dispatching.DispatcherTests, base.TestCase):
         hint = self.outbox.fire(*lanes)
         culprit = self.outbox.deliveries()[3].id
 
-        def fussy(out, dialect, attempts):
+        def fussy(out, attempts):
             if any(a.id == culprit for a in attempts):
                 raise db_exc.DBDataError()
-            return store(out, dialect, attempts)
+            return store(out, attempts)
 
         with mock.patch.object(delivery_obj, 'store', fussy):
             given = self.a_dispatcher()
