@@ -36,11 +36,12 @@ def record(db: db_api.Database, many: Collection[_Told]) -> None:
 
     Safe to repeat.
     """
+    now = db.now()
     with db.writer() as conn:
         out = batch.Batch(conn)
         for part, (table, row) in _TABLES.items():
             rows = [row(event) for event, is_ in many if is_ is part]
-            out.insert(table, rows, same={'created_at': db.now()},
+            out.insert(table, rows, same={'created_at': now},
                        keys=(next(iter(table.primary_key)).name,))
         out.run()
 

@@ -62,7 +62,7 @@ class Shown:
 
     ``spans``: of the actions and of the stages of notifications.
     ``notified``: how many notifications there are, ``delivered``: how many
-    of them were received. The lists may have only some of each.
+    of them were received. Servers and notifications may be only some.
     """
 
     fault: Listed
@@ -91,7 +91,7 @@ def find(conn: sa.Connection, status: str | None = None,
 def get(conn: sa.Connection, id_: str, limit: int) -> Shown:
     """Return one fault.
 
-    :param limit: servers, actions and notifications at most
+    :param limit: servers, and notifications, at most
     :raises NotFound: there is none
     """
     row = None
@@ -107,9 +107,7 @@ def get(conn: sa.Connection, id_: str, limit: int) -> Shown:
             sa.select(_ACTION.target, _ACTION.action, _ACTION.outcome,
                       _ACTION.reason, _ACTION.ended_at)
             .where(_ACTION.fault_id == id_).order_by(
-                _ACTION.ended_at, _ACTION.message_id)
-            # Of the host, and what there may be of each server
-            .limit(1 + 2 * limit))),
+                _ACTION.ended_at, _ACTION.message_id))),
         notifications=_notifications(conn, id_, limit))
 
 
@@ -123,7 +121,7 @@ def _servers(conn: sa.Connection, id_: str,
     return list(conn.execute(sa.select(
         _SERVER.server_id, _SERVER.name, _SERVER.project_id, _SERVER.state,
     ).where(_SERVER.fault_id == id_).order_by(
-        _SERVER.message_id).limit(limit)))
+        _SERVER.name, _SERVER.message_id).limit(limit)))
 
 
 def _actions_span(conn: sa.Connection, id_: str) -> dict[str, Span]:

@@ -93,7 +93,7 @@ PARAMETERS = st.lists(st.tuples(
     SCALARS | NAMES | st.sampled_from(('all_projects', 'name:asc'))),
     max_size=6)
 LISTS = ('/v2/alarms', '%s/history', '%s/deliveries', '/v2/deliveries',
-         '/v2/metrics', '/v2/quotas')
+         '/v2/metrics', '/v2/quotas', '/v1/faults')
 HEADERS = st.dictionaries(
     st.sampled_from(('If-Match', 'Content-Type', 'Accept', 'Content-Encoding',
                      'X-Roles', 'X-Project-Id', 'X-User-Id',
@@ -237,7 +237,7 @@ class FuzzTest(base.ApiTestCase):
     def test_paths(self, text):
         for path in ('/%s', '/v2/alarms/%s', '/v2/alarms/%s/history',
                      '/v2/alarms/%s/deliveries', '/v2/deliveries/%s',
-                     '/v2/quotas/%s'):
+                     '/v2/quotas/%s', '/v1/faults/%s'):
             answer = self.app.get(
                 path % urllib.parse.quote(
                     text.encode('utf-8', 'surrogatepass')),

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from doctor_alarm.objects import alarm_list
 from doctor_alarm.objects import change
 from doctor_alarm.objects import delivery_list
+from doctor_alarm.objects import fault_list
 from doctor_alarm.tests import fuzzing
 from doctor_alarm.tests import matrix
 from doctor_alarm.tests.unit.api import base
 
 FIELDS = st.sampled_from(sorted(
-    {*alarm_list.FIELDS, *change.FIELDS, *delivery_list.FIELDS}))
+    {*alarm_list.FIELDS, *change.FIELDS, *delivery_list.FIELDS,
+     *fault_list.FIELDS}))
 #: Values that some field takes, and some that none does.
 VALUES = st.sampled_from((
     'ok', 'alarm', 'low', 'critical', 'event', 'creation', 'p1', 'p2', 'true',
@@ -54,14 +56,15 @@ PAGES = st.lists(st.one_of(
     st.tuples(st.just('limit'), st.sampled_from((
         '1', '2', '0', '-1', '', '\u0661', '1e3', '9' * 30))),
     st.tuples(st.just('marker'), st.sampled_from((
-        'first', 'delivery', '', 'x')) | fuzzing.TEXTS),
+        'first', 'delivery', matrix.FAULT, '', 'x')) | fuzzing.TEXTS),
     st.tuples(st.just('status'), st.sampled_from((
-        'dead', 'pending', 'delivered', '')) | fuzzing.TEXTS),
+        'dead', 'pending', 'delivered', 'down', 'up', '')) | fuzzing.TEXTS),
     st.tuples(st.sampled_from(('all_projects', 'project_id')), VALUES.map(
         str))), max_size=4)
 LISTS = st.sampled_from((
     '/v2/alarms', '/v2/alarms/%(alarm)s/history', '/v2/deliveries',
-    '/v2/alarms/%(alarm)s/deliveries', '/v2/metrics', '/v2/quotas'))
+    '/v2/alarms/%(alarm)s/deliveries', '/v2/metrics', '/v2/quotas',
+    '/v1/faults'))
 CALLERS = st.sampled_from((base.ALICE, base.READER, base.ADMIN))
 
 
@@ -75,6 +78,7 @@ class FuzzQueryTest(base.ApiTestCase):
         self.create(name='vm2 down', severity='critical')
         self.create(who=base.BOB)
         self.delivery = matrix.dead_delivery(self.db, self.own, 'p1')
+        matrix.fault(self.db)
 
     def judge(self, answer, who, said):
         """No error of the service, and nothing of another project."""
