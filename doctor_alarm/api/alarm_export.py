@@ -42,7 +42,7 @@ def _read(conn: sa.Connection, project_id: str | None,
           after: str) -> list[alarm_obj.Alarm]:
     alarm = models.alarm.c
     query = sa.select(*alarm_obj.COLUMNS).where(
-        alarm.id > after).order_by(alarm.id).limit(CHUNK)
+        alarm_obj.VISIBLE, alarm.id > after).order_by(alarm.id).limit(CHUNK)
     if project_id is not None:
         query = query.where(alarm.project_id == project_id)
     return [alarm_obj.from_row(row) for row in conn.execute(query).mappings()]

@@ -13,6 +13,7 @@ import uuid
 from doctor_alarm import action
 from doctor_alarm.api import body
 from doctor_alarm.api.forms import alarm as form
+from doctor_alarm.api.forms import composite_rule
 from doctor_alarm.api import ownership
 from doctor_alarm import credential
 from doctor_alarm.db import api as db_api
@@ -165,6 +166,9 @@ def _whole(doc: Any, terms: Terms) -> Any:
             raise Foreign('%s: it has no rule, as in the list of a client; '
                           'say --aodh to have it read there' % _shown(doc))
         doc = terms.complete(doc)
+    wrong = composite_rule.foreign(doc.get('composite_rule'))
+    if kind == composite_rule.TYPE and wrong:
+        raise Foreign('%s (%s): %s' % (_shown(doc), kind, wrong))
     return doc
 
 

@@ -19,6 +19,7 @@ import webob
 from doctor_alarm import action
 from doctor_alarm.api.controllers import base
 from doctor_alarm.api.forms import alarm as form
+from doctor_alarm import composite
 from doctor_alarm import exception
 from doctor_alarm import match
 from doctor_alarm.objects import alarm as alarm_obj
@@ -138,7 +139,8 @@ def check_scope(services: base.Services, request: webob.Request,
 
     :raises Forbidden: it is for admins
     """
-    if alarm.rule.get('scope') == match.CLOUD:
+    if any(rule.get('scope') == match.CLOUD
+           for _path, rule in composite.leaves(alarm.rule)):
         base.enforce(services, request, policies.CREATE_ALL)
 
 

@@ -44,6 +44,7 @@ _TABLE: dict[str, Any] = {
 #: changed: the evaluator matches again where it moved since the look-up.
 #: ``active_count``: resources in alarm, for alarms with ``clear``.
 #: ``led_to_*``: how often events led to each state.
+#: ``composed``: composites depend on it; kept by who changes their rules.
 alarm = sa.Table(
     'alarm', metadata,
     sa.Column('id', _id(), primary_key=True),
@@ -72,12 +73,25 @@ alarm = sa.Table(
               server_default='0'),
     sa.Column('led_to_alarm', sa.BigInteger(), nullable=False,
               server_default='0'),
+    sa.Column('composed', sa.Boolean(), nullable=False,
+              server_default=sa.false()),
     sa.Index(None, 'project_id', 'timestamp', 'id'),
     sa.Index(None, 'timestamp', 'id'),
     # Clients look alarms up by name.
     sa.Index(None, 'name'),
     # The quota of a user counts them.
     sa.Index(None, 'user_id'),
+    **_TABLE)
+
+#: What the rules of composites are made of: the alarm behind each leaf, by
+#: its place in the rule. One that a rule refers to may be gone.
+composite_member = sa.Table(
+    'composite_member', metadata,
+    sa.Column('composite_id', _id(), primary_key=True),
+    sa.Column('position', sa.Integer(), primary_key=True,
+              autoincrement=False),
+    sa.Column('alarm_id', _id(), nullable=False),
+    sa.Index(None, 'alarm_id', 'composite_id'),
     **_TABLE)
 
 #: Match keys (``match.keys_of_alarm``): 64-bit hashes, so that any length and
@@ -194,6 +208,8 @@ lane = sa.Table(
 #: profiler: T05 notified, T06 transformed, T07 evaluated, T08 fired,
 #: T09 received. ``dropped_at``: when it was not sent, because there was
 #: something newer. ``replayed_at``: when somebody last asked to send it again.
+#: ``reason_data``: what receivers get beside the event, JSON; empty where
+#: there is no more.
 #: ``given_up``: the status of those that were not sent; so their index costs
 #: the others, whose status changes, next to nothing.
 delivery = sa.Table(
@@ -209,6 +225,7 @@ delivery = sa.Table(
     sa.Column('previous', _id(32), nullable=False),
     sa.Column('current', _id(32), nullable=False),
     sa.Column('reason', _text(), nullable=False),
+    sa.Column('reason_data', _text(), nullable=True),
     sa.Column('resource_id', _text(), nullable=False),
     sa.Column('status', _id(16), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Collection
-import itertools
 import time
 from typing import Any
 
 import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
+from doctor_alarm.evaluator import composite
 from doctor_alarm.evaluator import matching
 from doctor_alarm.evaluator import subject
 from doctor_alarm.evaluator import transaction
@@ -20,7 +20,7 @@ from doctor_alarm.objects import announcement
 from doctor_alarm.objects import fault
 from doctor_alarm.objects import wait
 
-#: Matches in one transaction at most.
+#: Matches in one transaction at most, save for those of composites.
 TRANSITIONS = 500
 
 
@@ -49,8 +49,8 @@ class Engine:
         with self._db.reader() as conn:
             # The first transaction goes on where the look-up began: a lone
             # event waits for no round trip more than it must.
-            matches = matching.look_up(conn, events)
-            while some := list(itertools.islice(matches, TRANSITIONS)):
+            for some in matching.chunks(
+                    matching.look_up(conn, events), TRANSITIONS):
                 self._commit(conn, some)
         # Behind the notifications: nobody waits for it.
         if told := fault.told(events):
@@ -84,11 +84,8 @@ class Engine:
                 ended: Collection[wait.Wait] = ()) -> None:
         alarm_ids = ({hit.alarm_id for hit in matches}
                      | {over.alarm_id for over in ended})
-        with subject.alarms(alarm_ids), self._db.transaction(conn):
-            work = transaction.Work(self._db, conn, self._lease)
-            work.load(matches, ended)
-            work.decide()
-            wakeup = work.store()
+        with subject.alarms(alarm_ids):
+            work, wakeup = self._transact(conn, matches, ended)
         for reason, count in work.reasons.items():
             metrics.TRANSITIONS.labels(reason=reason.value).inc(count)
         if wakeup['lanes']:
@@ -96,3 +93,20 @@ class Engine:
                 wakeup | {'committed_at': int(time.time() * 1e6)})
         for row, severity in work.transitions:
             self._tell(row, severity)
+
+    def _transact(self, conn: sa.Connection,
+                  matches: Collection[matching.Match],
+                  ended: Collection[wait.Wait],
+                  ) -> tuple[transaction.Work, dict[str, Any]]:
+        more: set[str] = set()
+        while True:
+            try:
+                with self._db.transaction(conn):
+                    work = transaction.Work(self._db, conn, self._lease)
+                    work.load(matches, ended, more)
+                    work.decide()
+                    return work, work.store()
+            except composite.Incomplete as exc:
+                # A composite was made since the look-up: its lock has a
+                # place before some that were taken.
+                more |= exc.ids

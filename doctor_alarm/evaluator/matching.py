@@ -2,10 +2,12 @@
 """Which alarms a batch of events hits."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
 import itertools
 import logging
+import operator
 
 import sqlalchemy as sa
 
@@ -17,15 +19,22 @@ from doctor_alarm.objects import candidate
 
 LOG = logging.getLogger(__name__)
 
+#: Those that composites depend on are together, the last ones of an event.
+_place = operator.attrgetter('composed')
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Match:
-    """An event that hits an alarm."""
+    """An event that hits an alarm.
+
+    ``composed``: composites depended on it at the look-up.
+    """
 
     alarm_id: str
     version: int
     verdict: str
     event: event_mod.Event
+    composed: bool = False
 
 
 def look_up(conn: sa.Connection,
@@ -88,9 +97,27 @@ def current(hit: Match, alarm: candidate.Locked | None) -> Match | None:
     return dataclasses.replace(hit, verdict=again)
 
 
+def chunks(matches: Iterable[Match], most: int) -> Iterator[list[Match]]:
+    """Divide matches into what is done in one transaction each.
+
+    What composites depend on is not divided within an event: between two
+    parts of it they would be in a state that there never was.
+    """
+    some: list[Match] = []
+    for hit in matches:
+        if len(some) >= most and not (
+                hit.composed and hit.event is some[-1].event):
+            yield some
+            some = []
+        some.append(hit)
+    if some:
+        yield some
+
+
 def _hits(event: event_mod.Event,
           alarms: list[candidate.Candidate]) -> Iterator[Match]:
-    for alarm in alarms:
+    for alarm in sorted(alarms, key=_place):
         found = verdict(alarm, event)
         if found is not None:
-            yield Match(alarm.id, alarm.version, found, event)
+            yield Match(alarm.id, alarm.version, found, event,
+                        bool(alarm.composed))

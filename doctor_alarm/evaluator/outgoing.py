@@ -78,6 +78,21 @@ class Outgoing:
             for action in alarm.actions[transition.ALARM]:
                 self._expect_lane(alarm, action)
 
+    def expect_all(self, alarm: candidate.Locked, message_id: str) -> None:
+        """Note that a message may raise an alarm, or clear it."""
+        for action in (*alarm.actions[transition.ALARM],
+                       *alarm.actions[transition.OK]):
+            self._expect_lane(alarm, action)
+            self._ids[alarm.id, action, message_id] = (
+                outbox.notification_id(alarm.id, action, message_id))
+
+    def has_told(self, alarm: candidate.Locked, message_id: str) -> bool:
+        """Whether a message was told by an alarm, whatever it led to."""
+        return bool(self.told) and any(
+            self._ids.get((alarm.id, action, message_id)) in self.told
+            for action in (*alarm.actions[transition.ALARM],
+                           *alarm.actions[transition.OK]))
+
     def _expect_lane(self, alarm: candidate.Locked, action: str) -> None:
         way = alarm.id, action
         if way not in self._lanes:
@@ -97,16 +112,23 @@ class Outgoing:
             in self.told for action in alarm.actions[state])
 
     def tell(self, alarm: candidate.Locked, hit: matching.Match,
-             step: transition.Step) -> None:
-        """Note a change of state: history, and deliveries of its actions."""
-        reason = reason_of(alarm, hit)
+             step: transition.Step, reason: str | None = None,
+             reason_data: str | None = None) -> None:
+        """Note a change of state: history, and deliveries of its actions.
+
+        :param reason: default: that of an event, or of its absence
+        :param reason_data: what receivers get beside the event, JSON
+        """
+        if reason is None:
+            reason = reason_of(alarm, hit)
         if step.previous != step.current:
             alarm.reason = reason
             alarm.changed = True
             self._record(
                 alarm, change.Type.STATE_TRANSITION, step.message_id,
                 {'state': step.current, 'transition_reason': reason})
-            self.transitions.append((self._changes[-1], alarm.severity))
+            if not alarm.is_hidden:
+                self.transitions.append((self._changes[-1], alarm.severity))
         for action in dict.fromkeys(alarm.actions[step.current]):
             notification_id = self._ids[alarm.id, action, step.message_id]
             if notification_id not in self.told:
@@ -116,7 +138,8 @@ class Outgoing:
                     {'alarm_id': alarm.id, 'project_id': alarm.project_id,
                      'alarm_name': alarm.name, 'severity': alarm.severity,
                      'previous': step.previous, 'current': step.current,
-                     'reason': reason}, hit.event)
+                     'reason': reason, 'reason_data': reason_data},
+                    hit.event)
 
     def _deliver(self, notification_id: str, lane: outbox.Lane,
                  fired: dict[str, Any], event: event_mod.Event) -> None:
@@ -162,7 +185,8 @@ class Outgoing:
     def _record(self, alarm: candidate.Locked, kind: change.Type,
                 message_id: str, detail: dict[str, str]) -> None:
         self._changes.append(change.row(
-            alarm_id=alarm.id, on_behalf_of=alarm.project_id, type=kind,
+            alarm_id=alarm.id, on_behalf_of=alarm.project_id,
+            type=change.Type.LEAF if alarm.is_hidden else kind,
             detail=detail, timestamp=self.now, actor=change.SERVICE,
             message_id=message_id))
         if kind is change.Type.STATE_TRANSITION:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from doctor_alarm.db import api as db_api
 from doctor_alarm.db import batch
+from doctor_alarm.evaluator import composite
 from doctor_alarm.evaluator import matching
 from doctor_alarm.evaluator import outgoing
 from doctor_alarm import event as event_mod
@@ -20,6 +21,7 @@ from doctor_alarm import metrics
 from doctor_alarm.objects import active_alarm
 from doctor_alarm.objects import candidate
 from doctor_alarm.objects import known
+from doctor_alarm.objects import membership
 from doctor_alarm.objects import wait
 from doctor_alarm import timeout
 from doctor_alarm import transition
@@ -45,6 +47,7 @@ class Work:
         # Of alarms that are gone, or do not wait any more.
         self._void: list[wait.Wait] = []
         self._outgoing = outgoing.Outgoing()
+        self._composites: composite.Composites | None = None
         self.reasons: dict[transition.Reason, int] = {}
 
     @property
@@ -54,13 +57,15 @@ class Work:
         return self._outgoing.transitions
 
     def load(self, matches: Collection[matching.Match],
-             ended: Collection[wait.Wait] = ()) -> None:
+             ended: Collection[wait.Wait] = (),
+             more: Collection[str] = ()) -> None:
         """Lock the alarms; drop what no longer hits or was done before.
 
         :param ended: waits for events that did not come
+        :param more: composites that turned out to depend on the alarms
+        :raises Incomplete: others do
         """
-        self._lock({hit.alarm_id for hit in matches}
-                   | {over.alarm_id for over in ended})
+        self._lock_all(matches, ended, more)
         hits = [hit for hit in (
             matching.current(hit, self._alarms.get(hit.alarm_id))
             for hit in matches) if hit is not None]
@@ -69,15 +74,19 @@ class Work:
             return
         for hit in hits:
             self._outgoing.expect(self._alarms[hit.alarm_id], hit)
+        changes = {(hit.alarm_id, hit.event.message_id) for hit in hits}
+        if self._composites is not None:
+            changes |= self._composites.expect(hits)
         found = known.read(
-            self._conn, self._db.dialect,
-            changes={(hit.alarm_id, hit.event.message_id) for hit in hits},
+            self._conn, self._db.dialect, changes=changes,
             notifications=self._outgoing.ids, resources={
                 self._pair(hit) for hit in hits
                 if self._alarms[hit.alarm_id].state.has_clear},
             lanes=self._outgoing.lanes)
         self._resources = found.resources
         self._outgoing.told = found.notifications
+        if self._composites is not None:
+            self._composites.known = frozenset(found.changes)
         for hit in hits:
             message = hit.alarm_id, hit.event.message_id
             if message not in found.changes and not self._outgoing.was_told(
@@ -119,6 +128,21 @@ class Work:
             self._resources[pair] = dataclasses.replace(resource, due=None)
             self._moved.add(pair)
 
+    def _lock_all(self, matches: Collection[matching.Match],
+                  ended: Collection[wait.Wait],
+                  more: Collection[str]) -> None:
+        """Lock alarms, and the composites that depend on them."""
+        ids = {hit.alarm_id for hit in matches}
+        ids.update(over.alarm_id for over in ended)
+        composed = {hit.alarm_id for hit in matches if hit.composed}
+        composed.update(over.alarm_id for over in ended if over.composed)
+        if composed or more:
+            ids |= membership.above(self._conn, composed.union(more))
+            ids.update(more)
+        self._lock(ids)
+        self._composites = composite.read(
+            self._conn, self._alarms, ids, self._outgoing, self.reasons)
+
     def _lock(self, ids: set[str]) -> None:
         asked = time.monotonic()
         self._alarms, clock = candidate.lock(
@@ -143,6 +167,8 @@ class Work:
                 self._end_wait(alarm, hit)
             else:
                 self._decide_in_time(alarm, hit)
+        if self._composites is not None:
+            self._composites.settle()
         for event in self._outgoing.events:
             _observe(event, evaluated_at)
 
@@ -180,7 +206,11 @@ class Work:
 
     def _apply(self, alarm: candidate.Locked, hit: matching.Match,
                result: transition.Transition) -> None:
-        self.reasons[result.reason] = self.reasons.get(result.reason, 0) + 1
+        if not alarm.is_hidden:
+            self.reasons[result.reason] = (
+                self.reasons.get(result.reason, 0) + 1)
+        if alarm.composed and self._composites is not None:
+            self._composites.reach(hit, result.reason)
         LOG.debug('Event %s, alarm %s: %s', hit.event.message_id,
                   hit.alarm_id, result.reason.value)
         pair = self._pair(hit)

@@ -201,7 +201,8 @@ def _delivery(row: delivery_obj.AnyRow, action: urllib.parse.SplitResult,
     (lane_id, _token, _action, project_id, alarm_id, _head, _tail, _failures,
      _policy, id_, sequence, alarm_name, severity, previous, current, reason,
      resource_id, attempts, message_id, created_at, notified_at,
-     transformed_at, evaluated_at, replayed_at) = tuple[Any, ...](row)
+     transformed_at, evaluated_at, replayed_at,
+     reason_data) = tuple[Any, ...](row)
     return base.Delivery(
         id=id_, lane_id=lane_id, sequence=sequence, action=action,
         project_id=project_id, alarm_id=alarm_id, alarm_name=alarm_name,
@@ -211,7 +212,7 @@ def _delivery(row: delivery_obj.AnyRow, action: urllib.parse.SplitResult,
         event_json=body or json.dumps({'message_id': message_id}),
         attempts=attempts, created_at=created_at, notified_at=notified_at,
         transformed_at=transformed_at, evaluated_at=evaluated_at,
-        replayed=bool(replayed_at))
+        replayed=bool(replayed_at), reason_data=reason_data)
 
 
 def _traceback(exc: Exception, action: urllib.parse.SplitResult) -> str:

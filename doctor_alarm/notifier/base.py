@@ -67,7 +67,8 @@ class Delivery:
     carry credentials. ``event_json``: the event in Aodh's form.
     ``notified_at``: when the event was generated, ``created_at``: when it
     fired the alarm; microseconds. ``replayed``: given up before, and sent
-    again because somebody asked for it.
+    again because somebody asked for it. ``reason_data``: JSON of what there
+    is beside the event, ``None``: nothing.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Delivery:
     transformed_at: int
     evaluated_at: int
     replayed: bool = False
+    reason_data: str | None = None
 
     @property
     def event(self) -> Mapping[str, Any]:

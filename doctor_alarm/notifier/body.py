@@ -18,7 +18,7 @@ _FORM = (
     '{"alarm_id": %s, "alarm_name": %s, "severity": %s, "previous": %s,'
     ' "current": %s, "reason": %s, "notification_id": %s, "sequence": %d,'
     ' "project_id": %s, "resource_id": %s, "event_time": "%s",'
-    ' "fired_at": "%s", %s"reason_data": {"type": "%s", "event": %s}}')
+    ' "fired_at": "%s", %s"reason_data": {%s, "event": %s}}')
 
 
 def build(delivery: base.Delivery, fired_at: int) -> bytes:
@@ -34,8 +34,15 @@ def build(delivery: base.Delivery, fired_at: int) -> bytes:
         _quoted(delivery.project_id), _quoted(delivery.resource_id),
         _event_time(delivery.notified_at), _iso(fired_at),
         '"replayed": true, ' if delivery.replayed else '',
-        'timeout' if timeout.is_reason(delivery.reason) else 'event',
-        delivery.event_json)).encode()
+        _beside_event(delivery), delivery.event_json)).encode()
+
+
+def _beside_event(delivery: base.Delivery) -> str:
+    """Return the other members of ``reason_data``."""
+    if delivery.reason_data:
+        return delivery.reason_data[1:-1]
+    return '"type": "%s"' % (
+        'timeout' if timeout.is_reason(delivery.reason) else 'event')
 
 
 def _iso(microseconds: int) -> str:

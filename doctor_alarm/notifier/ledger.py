@@ -294,6 +294,7 @@ def ahead(rows: Sequence[delivery_obj.AnyRow],
     there = [row for row in rows if row.id is not None]
     sizes = itertools.accumulate(
         len(row.reason) + len(row.alarm_name) + len(row.resource_id)
+        + len(row.reason_data or '')
         for row in there)
     return [row for row, size in zip(there, sizes, strict=True)
             if row is there[0] or size <= AHEAD_SIZE] or rows[:1]

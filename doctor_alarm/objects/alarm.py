@@ -8,12 +8,9 @@ each other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator
+import contextlib
 import dataclasses
-import json
-import re
 from typing import Any
 import uuid
 
@@ -23,84 +20,21 @@ import sqlalchemy as sa
 from doctor_alarm.db import api as db_api
 from doctor_alarm.db import models
 from doctor_alarm import exception
-from doctor_alarm import match
-from doctor_alarm.objects import active_alarm
 from doctor_alarm.objects import alarm_key
+from doctor_alarm.objects import alarm_rows
 from doctor_alarm.objects import announcement
 from doctor_alarm.objects import change
+from doctor_alarm.objects import composite
+from doctor_alarm.objects import definition
 from doctor_alarm.objects import lane_policy
 from doctor_alarm.objects import quota
-from doctor_alarm import transition
 
-#: What clients and test suites of Aodh look for.
-REASON_DEFAULT = 'Not evaluated yet'
-REASON_API = 'Manually set via API'
-
-#: What an id looks like at most; others are not even asked for: they could
-#: be equal to one by the rules of the database, or be refused by it.
-ID = re.compile(r'[\w.:-]{1,36}', re.ASCII)
-
-#: What is stored as JSON, and the text of most of them: what is empty.
-_JSON = {
-    'rule': '{}', 'delivery': '{}', 'ok_actions': '[]',
-    'alarm_actions': '[]', 'insufficient_data_actions': '[]',
-    'time_constraints': '[]'}
-#: What the history does not list as changed: it follows from the change.
-_DERIVED = frozenset((
-    'version', 'active_count', 'timestamp', 'state_timestamp',
-    'evaluate_timestamp'))
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """A definition and its present state; times in microseconds, UTC.
-
-    The storage sets ``id``, times, ``version`` and ``active_count``.
-    """
-
-    name: str
-    type: str
-    rule: Mapping[str, Any]
-    project_id: str
-    user_id: str = ''
-    description: str = ''
-    enabled: bool = True
-    severity: str = 'low'
-    repeat_actions: bool = False
-    ok_actions: Sequence[str] = ()
-    alarm_actions: Sequence[str] = ()
-    insufficient_data_actions: Sequence[str] = ()
-    time_constraints: Sequence[Mapping[str, Any]] = ()
-    delivery: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    state: str = transition.UNKNOWN
-    state_reason: str = REASON_DEFAULT
-    state_timestamp: int = 0
-    timestamp: int = 0
-    evaluate_timestamp: int = 0
-    id: str = ''
-    version: int = 1
-    active_count: int = 0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of new alarms in each table."""
-
-    alarms: list[dict[str, Any]]
-    keys: list[tuple[str, match.Key]]
-    changes: list[dict[str, Any]]
-    waiting: list[dict[str, Any]]
-
-
-FIELDS = tuple(field.name for field in dataclasses.fields(Alarm))
-COLUMNS = tuple(models.alarm.c[name] for name in FIELDS)
-
-
-def from_row(row: sa.RowMapping) -> Alarm:
-    """Return the alarm of a row that has :data:`COLUMNS`."""
-    return Alarm(**{
-        name: json.loads(row[name]) if name in _JSON else row[name]
-        for name in FIELDS})
+Alarm = definition.Alarm
+COLUMNS = definition.COLUMNS
+VISIBLE = definition.VISIBLE
+REASON_DEFAULT = definition.REASON_DEFAULT
+REASON_API = definition.REASON_API
+from_row = definition.from_row
 
 
 def get(conn: sa.Connection, alarm_id: str) -> Alarm:
@@ -120,12 +54,13 @@ def create(db: db_api.Database, alarm: Alarm,
     :param limits: quotas of who has no other; ``None``: not counted
     :param tell: is called after the commit, as in all of these
     :raises OverQuota: its project or its user has enough of them
+    :raises Invalid: its rule refers to what is not there
     """
     now = db.now()
     new = dataclasses.replace(
         alarm, id=str(uuid.uuid4()), version=1, active_count=0,
         timestamp=now, state_timestamp=now, evaluate_timestamp=now)
-    rows = rows_of([new], actor, now)
+    rows = alarm_rows.rows_of([new], actor, now)
     _insert_retried(db, new, rows, limits)
     tell(rows.changes[0], new.severity)
     return new
@@ -181,30 +116,36 @@ def delete(db: db_api.Database, alarm_id: str,
 def _delete(db: db_api.Database, alarm_id: str, actor: change.Actor,
             check: Callable[[Alarm], None]) -> tuple[dict[str, Any], str]:
     now = db.now()
-    with db.writer() as conn:
-        old = _get_locked(conn, alarm_id)
+    with _locked(db, alarm_id) as (conn, old, _same, named):
         check(old)
+        composite.detach(conn, old)
         for table in (models.alarm_key, models.active_alarm):
             conn.execute(sa.delete(table).where(table.c.alarm_id == old.id))
         conn.execute(sa.delete(models.alarm)
                      .where(models.alarm.c.id == old.id))
+        composite.note(conn, named)
         row = change.row(
             alarm_id=old.id, on_behalf_of=old.project_id,
-            type=change.Type.DELETION, detail=_detail(old),
+            type=change.Type.DELETION, detail=definition.detail(old),
             timestamp=now, actor=actor)
         change.insert(conn, [row])
     return row, old.severity
 
 
 @oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
-def _insert_retried(db: db_api.Database, alarm: Alarm, rows: Rows,
+def _insert_retried(db: db_api.Database, alarm: Alarm,
+                    rows: alarm_rows.Rows,
                     limits: quota.Defaults | None) -> None:
     if limits is not None:
         quota.prepare(db, alarm.project_id, alarm.user_id, limits)
     with db.writer() as conn:
         if limits is not None:
             quota.check(conn, alarm.project_id, alarm.user_id, limits)
-        insert(conn, rows)
+        named = composite.references(alarm)
+        if named:
+            composite.check(alarm, composite.lock(conn, named))
+        alarm_rows.insert(conn, rows)
+        composite.note(conn, named)
 
 
 def _updated(db: db_api.Database, alarm_id: str,
@@ -222,33 +163,23 @@ def _update(db: db_api.Database, alarm_id: str,
             change_type: change.Type,
             ) -> tuple[Alarm, dict[str, Any] | None]:
     now = db.now()
-    with db.writer() as conn:
-        old = _get_locked(conn, alarm_id)
-        edited = edit(old)
+    with _locked(db, alarm_id, edit) as (conn, old, edited, named):
         by_hand = change_type is change.Type.STATE_TRANSITION
         state_set = by_hand or edited.state != old.state
-        keys_moved = ((edited.project_id, edited.rule)
-                      != (old.project_id, old.rule))
         new = dataclasses.replace(
             edited, id=old.id, version=old.version + 1,
             timestamp=old.timestamp if by_hand else now,
             state_timestamp=now if state_set else old.state_timestamp,
             evaluate_timestamp=old.evaluate_timestamp,
-            active_count=old.active_count)
-        afresh = state_set or keys_moved or new.type != old.type
-        if afresh:
-            _start_afresh(conn, old.id)
-            new = dataclasses.replace(new, active_count=0)
-        _wait(conn, new, afresh or new.enabled != old.enabled, now)
-        if keys_moved:
-            alarm_key.delete(conn, new.id)
-            alarm_key.insert(conn, _keys([new]))
+            active_count=old.active_count, composed=old.composed)
+        new = _follow(conn, old, new, state_set, now)
         conn.execute(sa.update(models.alarm)
                      .where(models.alarm.c.id == old.id)
-                     .values(**_to_row(new)))
+                     .values(**definition.to_row(new)))
+        composite.note(conn, named)
         if new.delivery != old.delivery:
             lane_policy.change(
-                conn, db.dialect, new.id, _to_row(new)['delivery'])
+                conn, db.dialect, new.id, definition.to_row(new)['delivery'])
         detail = _difference(old, new, always=by_hand)
         row = change.row(
             alarm_id=new.id, on_behalf_of=new.project_id, type=change_type,
@@ -257,12 +188,64 @@ def _update(db: db_api.Database, alarm_id: str,
     return new, row
 
 
+def _follow(conn: sa.Connection, old: Alarm, new: Alarm, state_set: bool,
+            now: int) -> Alarm:
+    """Change what is stored beside a locked alarm; return it as it is then.
+    """
+    ruled = ((new.project_id, new.type, new.rule)
+             != (old.project_id, old.type, old.rule))
+    switched = new.enabled != old.enabled
+    afresh = state_set or ruled
+    if afresh:
+        conn.execute(sa.delete(models.active_alarm)
+                     .where(models.active_alarm.c.alarm_id == old.id))
+        new = dataclasses.replace(new, active_count=0)
+    if ruled:
+        composite.detach(conn, old)
+        alarm_key.delete(conn, new.id)
+        alarm_rows.insert(conn, alarm_rows.parts_of([new], now))
+    elif afresh or switched:
+        composite.follow(conn, new, afresh, now)
+    if switched or afresh and not ruled:
+        alarm_rows.wait(conn, new, now)
+    return new
+
+
+@contextlib.contextmanager
+def _locked(db: db_api.Database, alarm_id: str,
+            edit: Callable[[Alarm], Alarm] = lambda alarm: alarm,
+            ) -> Iterator[tuple[sa.Connection, Alarm, Alarm, frozenset[str]]]:
+    """Give an alarm that is locked, as it is, and as it shall be.
+
+    What its rule refers to, before and after, is locked too, and given: all
+    of them in the order of their ids, as the evaluator does it. Which they
+    are is only known when the alarm is locked: then it begins anew.
+
+    :raises AlarmNotFound: there is none with this id
+    :raises Invalid: the rule refers to what is not there, or to itself
+    """
+    named: frozenset[str] = frozenset()
+    while True:
+        with db.writer() as conn:
+            found = composite.lock(conn, named | {alarm_id}) if named else {}
+            old = _get_locked(conn, alarm_id)
+            new = edit(old)
+            needed = composite.references(old, new)
+            if needed <= named:
+                if needed:
+                    composite.check(new, found, old)
+                    composite.check_order(conn, old.id, new)
+                yield conn, old, new, named
+                return
+        named |= needed
+
+
 def _get(conn: sa.Connection, query: sa.Select[Any], alarm_id: str,
          ) -> Alarm:
     row = None
-    if ID.fullmatch(alarm_id):
-        row = conn.execute(
-            query.where(models.alarm.c.id == alarm_id)).mappings().first()
+    if definition.ID.fullmatch(alarm_id):
+        row = conn.execute(query.where(
+            models.alarm.c.id == alarm_id, VISIBLE)).mappings().first()
     if row is None:
         raise exception.AlarmNotFound(id=alarm_id)
     return from_row(row)
@@ -272,80 +255,10 @@ def _get_locked(conn: sa.Connection, alarm_id: str) -> Alarm:
     return _get(conn, sa.select(*COLUMNS).with_for_update(), alarm_id)
 
 
-def rows_of(alarms: Sequence[Alarm], actor: change.Actor,
-            now: int) -> Rows:
-    """Return what the database gets of new alarms.
-
-    :param alarms: with ids and times
-    """
-    return Rows(
-        alarms=[_to_row(alarm) for alarm in alarms], keys=_keys(alarms),
-        changes=[change.row(
-            alarm_id=alarm.id, on_behalf_of=alarm.project_id,
-            type=change.Type.CREATION, detail=_detail(alarm),
-            timestamp=now, actor=actor) for alarm in alarms],
-        waiting=[_waiting(alarm, now) for alarm in alarms if _waits(alarm)])
-
-
-def insert(conn: sa.Connection, rows: Rows) -> None:
-    """Insert new alarms, a statement for each table."""
-    conn.execute(sa.insert(models.alarm), rows.alarms)
-    alarm_key.insert(conn, rows.keys)
-    change.insert(conn, rows.changes)
-    if rows.waiting:
-        conn.execute(sa.insert(models.active_alarm), rows.waiting)
-
-
-def _to_row(alarm: Alarm) -> dict[str, Any]:
-    values = {name: getattr(alarm, name) for name in FIELDS}
-    for name, empty in _JSON.items():
-        values[name] = json.dumps(values[name]) if values[name] else empty
-    return values
-
-
-def _keys(alarms: Iterable[Alarm]) -> list[tuple[str, match.Key]]:
-    return [(alarm.id, key) for alarm in alarms
-            for key in match.keys_of_alarm(alarm.project_id, alarm.rule)]
-
-
-def _waits(alarm: Alarm) -> bool:
-    """Whether the alarm waits for an event without one that begins it."""
-    return bool(alarm.enabled and alarm.rule.get('timeout')
-                and not alarm.rule.get('after'))
-
-
-def _waiting(alarm: Alarm, now: int) -> dict[str, Any]:
-    return active_alarm.waiting(
-        alarm.id, alarm.project_id, now + alarm.rule['timeout'] * 1_000_000,
-        now)
-
-
-def _wait(conn: sa.Connection, alarm: Alarm, anew: bool, now: int) -> None:
-    """Let a changed alarm wait from now on, or for nothing."""
-    if anew and _waits(alarm):
-        active_alarm.wait(conn, _waiting(alarm, now))
-    elif anew and not alarm.enabled:
-        active_alarm.wait_no_more(conn, alarm.id)
-
-
-def _start_afresh(conn: sa.Connection, alarm_id: str) -> None:
-    conn.execute(sa.delete(models.active_alarm)
-                 .where(models.active_alarm.c.alarm_id == alarm_id))
-
-
-def _detail(alarm: Alarm) -> dict[str, Any]:
-    """Return what the history tells about an alarm as a whole."""
-    found = {'alarm_id': alarm.id}
-    for name in FIELDS:
-        if name not in _DERIVED and name != 'id':
-            found[name] = getattr(alarm, name)
-    return found
-
-
 def _difference(old: Alarm, new: Alarm, always: bool) -> dict[str, Any]:
     if always:
         return {'state': new.state, 'state_reason': new.state_reason}
-    before, after = _detail(old), _detail(new)
+    before, after = definition.detail(old), definition.detail(new)
     return {name: value for name, value in after.items()
             if _plain(value) != _plain(before[name])}
 

@@ -18,7 +18,9 @@ from doctor_alarm.db import models
 from doctor_alarm import exception
 from doctor_alarm.objects import alarm as alarm_obj
 from doctor_alarm.objects import alarm_key
+from doctor_alarm.objects import alarm_rows
 from doctor_alarm.objects import change
+from doctor_alarm.objects import composite
 
 #: Alarms that are prepared while the database works on others.
 CHUNK = 1000
@@ -51,24 +53,26 @@ def _import(db: db_api.Database, alarms: Iterable[alarm_obj.Alarm]) -> int:
         for rows in _ahead(_prepared(alarms, now)):
             _refuse_existing(conn, [row['id'] for row in rows.alarms])
             _insert(conn, rows)
-            count += len(rows.alarms)
+            count += len(rows.changes)
+        composite.note_all(conn)
     return count
 
 
-def _insert(conn: sa.Connection, rows: alarm_obj.Rows) -> None:
+def _insert(conn: sa.Connection, rows: alarm_rows.Rows) -> None:
     out = batch.Batch(conn)
     out.insert(models.alarm, rows.alarms, same={})
     out.insert(models.change, rows.changes, same={})
     out.insert(models.active_alarm, rows.waiting, same={})
+    out.insert(models.composite_member, rows.members, same={})
     alarm_key.insert(conn, rows.keys)
     out.run()
 
 
 def _prepared(alarms: Iterable[alarm_obj.Alarm],
-              now: int) -> Iterator[alarm_obj.Rows]:
+              now: int) -> Iterator[alarm_rows.Rows]:
     iterator = iter(alarms)
     while many := list(itertools.islice(iterator, CHUNK)):
-        yield alarm_obj.rows_of(
+        yield alarm_rows.rows_of(
             [_complete(alarm, now) for alarm in many], change.SERVICE, now)
 
 
@@ -84,7 +88,7 @@ def _complete(alarm: alarm_obj.Alarm, now: int) -> alarm_obj.Alarm:
         evaluate_timestamp=alarm.evaluate_timestamp or now)
 
 
-def _ahead(items: Iterator[alarm_obj.Rows]) -> Iterator[alarm_obj.Rows]:
+def _ahead(items: Iterator[alarm_rows.Rows]) -> Iterator[alarm_rows.Rows]:
     """Prepare the next rows while the database works on the last ones."""
     with futures.ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, None)

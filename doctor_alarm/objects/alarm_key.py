@@ -51,9 +51,10 @@ def insert(conn: sa.Connection, keys: Iterable[tuple[str, match.Key]],
     # In order of the keys, as every transaction inserts them: locks of
     # index records taken in one order do not deadlock.
     _mark(conn, marked)
-    conn.execute(sa.insert(models.alarm_key), [
-        {'key': key, 'alarm_id': alarm_id}
-        for key, alarm_id in sorted(stored)])
+    if stored:
+        conn.execute(sa.insert(models.alarm_key), [
+            {'key': key, 'alarm_id': alarm_id}
+            for key, alarm_id in sorted(stored)])
 
 
 def delete(conn: sa.Connection, alarm_id: str) -> None:

@@ -54,7 +54,7 @@ def find(conn: sa.Connection, condition: sa.ColumnElement[bool] | None,
     :param condition: of :func:`query.condition`; ``None``: all alarms
     :raises Invalid: names the marker, the field or the direction
     """
-    select = sa.select(*alarm.COLUMNS)
+    select = sa.select(*alarm.COLUMNS).where(alarm.VISIBLE)
     if condition is not None:
         select = select.where(condition)
     statement = query.paged(conn, select, FIELDS, _C.id, page)

@@ -24,6 +24,7 @@ from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import match
 from doctor_alarm.objects import alarm_key
+from doctor_alarm.objects import definition
 from doctor_alarm import transition
 
 #: Rules that are kept compiled: those of a few batches. More would help those
@@ -42,12 +43,14 @@ class Candidate:
     version: int
     rule_text: str
     constraints: str
+    composed: bool = False
 
 
 @dataclasses.dataclass(slots=True)
 class Locked:
     """An alarm that this transaction has to itself; ``state`` moves on.
 
+    ``composed``: composites depend on it.
     ``pin``: the resource that its rule is about, if it is about one.
     ``led_to``: how often which state was recorded.
     """
@@ -66,6 +69,13 @@ class Locked:
     reason: str = ''
     changed: bool = False
     led_to: dict[str, int] = dataclasses.field(default_factory=dict)
+    kind: str = definition.EVENT
+    composed: bool = False
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether nobody but the evaluator sees it."""
+        return self.kind == definition.LEAF
 
     def count(self, state: str) -> None:
         """Note that an event led to a state."""
@@ -119,10 +129,10 @@ def _look_up(dialect: str) -> sa.Select[Any]:
     key, alarm = models.alarm_key, models.alarm
     shown = sa.and_(
         alarm.c.id == key.c.alarm_id, alarm.c.enabled.is_(sa.true()),
-        alarm.c.type == 'event')
+        alarm.c.type != definition.COMPOSITE)
     query = sa.select(
         key.c.key, key.c.alarm_id, alarm.c.project_id, alarm.c.version,
-        alarm.c.rule, alarm.c.time_constraints)
+        alarm.c.rule, alarm.c.time_constraints, alarm.c.composed)
     if dialect == 'postgresql':
         # It knows how many there are in an array; of a list in JSON it
         # thinks that a hundred are, and rather reads a table.
@@ -162,7 +172,7 @@ def _lock(dialect: str, clock: str | None) -> sa.Select[Any]:
         alarm.c.delivery, alarm.c.ok_actions, alarm.c.alarm_actions,
         alarm.c.insufficient_data_actions,
         alarm.c.state, alarm.c.active_count, alarm.c.repeat_actions,
-        alarm.c.enabled,
+        alarm.c.type, alarm.c.composed, alarm.c.enabled,
     ).select_from(update.straight(
         dialect, wanted, alarm, alarm.c.id == wanted.c.id))
     if clock:
@@ -209,8 +219,8 @@ _STORE = batch.Update({
 def _locked(row: Any) -> Locked:
     (alarm_id, name, severity, project_id, version, rule_text, constraints,
      delivery, ok, alarm, unknown, state, active_count, repeat_actions,
-     *_) = row
-    rule = _rule(rule_text)
+     kind, composed, *_) = row
+    rule = _BROKEN if kind == definition.COMPOSITE else _rule(rule_text)
     return Locked(
         id=alarm_id, name=name, severity=severity, project_id=project_id,
         version=version, rule_text=rule_text, constraints=constraints,
@@ -222,7 +232,8 @@ def _locked(row: Any) -> Locked:
             has_clear=rule.clears is not None,
             repeat_actions=repeat_actions, timeout=rule.timeout * 1_000_000,
             whole=rule.timeout > 0 and rule.starts is None),
-        pin=rule.clears and rule.clears.pin or '')
+        pin=rule.clears and rule.clears.pin or '', kind=kind,
+        composed=bool(composed))
 
 
 def _loads(actions: str) -> list[str]:

@@ -30,6 +30,8 @@ class Type(enum.StrEnum):
     #: One of so many in two seconds that changed nothing that the state of
     #: its resource could not remember it.
     CONFIRMING_EVENT = 'confirming event'
+    #: Whatever happened to a leaf of a composite: for the evaluator alone.
+    LEAF = 'leaf'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,7 +139,8 @@ def find(conn: sa.Connection, condition: sa.ColumnElement[bool] | None,
     :raises Invalid: names what is wrong with the page
     """
     select = sa.select(*(
-        _C[field.name] for field in dataclasses.fields(Change)))
+        _C[field.name] for field in dataclasses.fields(Change)),
+    ).where(_C.type != str(Type.LEAF))
     if condition is not None:
         select = select.where(condition)
     statement = query.paged(

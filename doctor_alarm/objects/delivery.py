@@ -73,6 +73,7 @@ class Row(NamedTuple):
     transformed_at: int
     evaluated_at: int
     replayed_at: int | None
+    reason_data: str | None
 
 
 #: Read from the database, or from a wake-up: their columns are the same.
@@ -180,6 +181,7 @@ def _waiting(dialect: str) -> sa.Select[Any]:
         delivery.c.message_id, delivery.c.created_at,
         delivery.c.notified_at, delivery.c.transformed_at,
         delivery.c.evaluated_at, delivery.c.replayed_at,
+        delivery.c.reason_data,
     ).select_from(sources).prefix_with(
         'STRAIGHT_JOIN', dialect='mysql').prefix_with(
             'STRAIGHT_JOIN', dialect='mariadb')

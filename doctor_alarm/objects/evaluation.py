@@ -7,6 +7,7 @@ import dataclasses
 import sqlalchemy as sa
 
 from doctor_alarm.db import models
+from doctor_alarm.objects import definition
 from doctor_alarm import transition
 
 
@@ -29,8 +30,10 @@ def results(conn: sa.Connection, project_id: str | None,
     alarm = models.alarm.c
     query = sa.select(
         alarm.id, alarm.project_id, alarm.led_to_ok, alarm.led_to_alarm,
-    ).where(sa.or_(alarm.led_to_ok > 0, alarm.led_to_alarm > 0)
-            ).order_by(alarm.id).limit(limit)
+    ).where(
+        definition.VISIBLE,
+        sa.or_(alarm.led_to_ok > 0, alarm.led_to_alarm > 0),
+    ).order_by(alarm.id).limit(limit)
     if project_id is not None:
         query = query.where(alarm.project_id == project_id)
     return [Results(row[0], row[1], {

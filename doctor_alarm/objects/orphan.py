@@ -23,7 +23,7 @@ def projects(db: db_api.Database) -> dict[str, int]:
     with db.reader() as conn:
         found = conn.execute(
             sa.select(_C.project_id, sa.func.count())
-            .group_by(_C.project_id).order_by(_C.project_id)).all()
+            .where(alarm_obj.VISIBLE).group_by(_C.project_id).order_by(_C.project_id)).all()
     return {row[0]: row[1] for row in found}
 
 
@@ -54,6 +54,7 @@ def _ids(db: db_api.Database, project_id: str) -> Iterator[str]:
         with db.reader() as conn:
             found = conn.execute(sa.select(_C.id).where(
                 _C.project_id == project_id, _C.id > last,
+                alarm_obj.VISIBLE,
             ).order_by(_C.id).limit(CHUNK)).scalars().all()
         if not found:
             return

@@ -20,6 +20,7 @@ from doctor_alarm.db import api as db_api
 from doctor_alarm.db import models
 from doctor_alarm.db import rows
 from doctor_alarm import exception
+from doctor_alarm.objects import definition
 
 #: The only resource that is limited.
 ALARMS = 'alarms'
@@ -124,7 +125,7 @@ def _limit(conn: sa.Connection, query: sa.Select[Any],
 def _count(conn: sa.Connection, condition: sa.ColumnElement[bool],
            limit: int) -> int:
     """Return how many alarms there are, up to the limit: no need to go on."""
-    some = sa.select(models.alarm.c.id).where(condition).limit(
-        limit).subquery()
+    some = sa.select(models.alarm.c.id).where(
+        condition, definition.VISIBLE).limit(limit).subquery()
     return conn.execute(
         sa.select(sa.func.count()).select_from(some)).scalar_one()

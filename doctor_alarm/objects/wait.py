@@ -20,12 +20,15 @@ MANY = 500
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wait:
     """A wait of an alarm for an event of a resource; ``due``: microseconds.
+
+    ``composed``: composites depend on the alarm.
     """
 
     alarm_id: str
     resource_key: int
     resource_id: str
     due: int
+    composed: bool = False
 
     @property
     def message_id(self) -> str:
@@ -43,9 +46,13 @@ def first_due(conn: sa.Connection, after: int) -> int | None:
 
 def ended(conn: sa.Connection, until: int) -> list[Wait]:
     """Return waits that ended until a time, longest first; locks nothing."""
-    active = models.active_alarm.c
+    active, alarm = models.active_alarm.c, models.alarm.c
     return [Wait(*row) for row in conn.execute(sa.select(
         active.alarm_id, active.resource_key, active.resource_id, active.due,
+        sa.func.coalesce(alarm.composed, sa.false()),
+    ).join_from(
+        models.active_alarm, models.alarm, alarm.id == active.alarm_id,
+        isouter=True,
     ).where(active.due <= until).order_by(active.due).limit(MANY))]
 
 

@@ -73,6 +73,7 @@ def make(lanes: Mapping[str, outbox.Lane], lease_until: int,
         # An action may have 8000 characters.
         size += (len(lane.action) + len(row['alarm_name'])
                  + len(row['reason']) + len(row['resource_id'])
+                 + len(row.get('reason_data') or '')
                  + (0 if message_id in used else len(body)))
         if size > SIZE:
             break
@@ -123,4 +124,4 @@ def _row(row: Mapping[str, Any], lane: outbox.Lane,
         row['alarm_name'], row['severity'], row['previous'], row['current'],
         row['reason'], row['resource_id'], 0, row['message_id'],
         same['created_at'], row['notified_at'], row['transformed_at'],
-        same['evaluated_at'], None)
+        same['evaluated_at'], None, row.get('reason_data'))

@@ -4,6 +4,7 @@
 ``null`` stands for an omitted field where Aodh takes it so; what the service
 sets itself may be sent back and is ignored.
 """
+from doctor_alarm import composite
 from doctor_alarm import match
 from doctor_alarm.schemas import sentence
 
@@ -15,14 +16,13 @@ OPERATORS = ('eq', 'ne', 'lt', 'le', 'gt', 'ge')
 VALUE_TYPES = ('', 'string', 'integer', 'float', 'boolean', 'datetime')
 
 #: Types that this service evaluates.
-TYPES = ('event',)
+TYPES = ('event', 'composite')
 
 _METRIC = ('Metric alarms belong to Aodh, which evaluates what Gnocchi or '
            'Prometheus has measured; this service evaluates events.')
 
 #: Types that other services know, and what we say of them.
 FOREIGN_TYPES = {
-    'composite': 'Composite alarms are not supported yet.',
     'threshold': _METRIC,
     'prometheus': _METRIC,
     'gnocchi_resources_threshold': _METRIC,
@@ -65,20 +65,19 @@ _PATTERN = {
     'event_type': {'type': ['string', 'null'], 'maxLength': 255},
     'query': _QUERY,
 }
-_EVENT_RULE = {
-    'type': ['object', 'null'],
-    'properties': {
-        **_PATTERN,
-        'scope': {'enum': [*SCOPES, None]},
-        'clear': {'type': ['object', 'null'], 'properties': _PATTERN,
-                  'additionalProperties': False},
-        'timeout': {'type': ['integer', 'null'], 'minimum': 1,
-                    'maximum': match.MAX_TIMEOUT},
-        'after': {'type': ['object', 'null'], 'properties': _PATTERN,
-                  'additionalProperties': False},
-    },
-    'additionalProperties': False,
+_EVENT = {
+    **_PATTERN,
+    'scope': {'enum': [*SCOPES, None]},
+    'clear': {'type': ['object', 'null'], 'properties': _PATTERN,
+              'additionalProperties': False},
+    'timeout': {'type': ['integer', 'null'], 'minimum': 1,
+                'maximum': match.MAX_TIMEOUT},
+    'after': {'type': ['object', 'null'], 'properties': _PATTERN,
+              'additionalProperties': False},
 }
+_EVENT_RULE = {'type': ['object', 'null'], 'properties': _EVENT,
+               'additionalProperties': False}
+_RESOURCE_ID = {'type': ['string', 'null'], 'maxLength': 255}
 _TIME_CONSTRAINTS = {
     'type': ['array', 'null'],
     # Each may cost milliseconds, once a minute.
@@ -127,8 +126,10 @@ SCHEMA = {
         'time_constraints': _TIME_CONSTRAINTS,
         'project_id': _ID,
         'user_id': _ID,
-        'resource_id': {'type': ['string', 'null'], 'maxLength': 255},
+        'resource_id': _RESOURCE_ID,
         'event_rule': _EVENT_RULE,
+        # It may be nested: what joins its leaves is checked by hand.
+        'composite_rule': {'type': ['object', 'null']},
         'delivery': _DELIVERY,
         **{'%s_rule' % name: {} for name in FOREIGN_TYPES},
         **{name: {} for name in READ_ONLY},
@@ -138,4 +139,16 @@ SCHEMA = {
 }
 
 CHECKER = sentence.Checker(SCHEMA)
+#: Leaves of a composite rule, by their type.
+LEAF_CHECKERS = {
+    composite.EVENT: sentence.Checker({
+        'type': 'object',
+        'properties': {'type': {}, 'resource_id': _RESOURCE_ID, **_EVENT},
+        'additionalProperties': False}),
+    composite.ALARM: sentence.Checker({
+        'type': 'object',
+        'properties': {'type': {}, 'alarm_id': {
+            'type': 'string', 'minLength': 1, 'maxLength': 36}},
+        'required': ['alarm_id'],
+        'additionalProperties': False})}
 STATE_CHECKER = sentence.Checker({'enum': list(STATES)})

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import json
-import math
 from typing import Any
 
 from doctor_alarm import action
+from doctor_alarm.api.forms import composite_rule as composite
+from doctor_alarm.api.forms import event_rule
 from doctor_alarm import constraint
 from doctor_alarm import credential
 from doctor_alarm import event
 from doctor_alarm import exception
-from doctor_alarm import match
 from doctor_alarm.objects import alarm as alarm_obj
 from doctor_alarm.schemas import alarm as schema
 from doctor_alarm.schemas import sentence
@@ -39,7 +39,7 @@ def parse(doc: Any, *, project_id: str, user_id: str,
     return alarm_obj.Alarm(
         name=doc['name'], type=doc['type'], rule=rule,
         project_id=project_id, user_id=user_id,
-        description=doc.get('description') or _description(rule),
+        description=doc.get('description') or _description(doc['type'], rule),
         enabled=doc.get('enabled', True),
         severity=doc.get('severity', 'low'),
         repeat_actions=doc.get('repeat_actions', False),
@@ -168,81 +168,28 @@ def _rule(doc: Mapping[str, Any]) -> dict[str, Any]:
     if rule is None:
         raise exception.Invalid(
             '%s must be set for %s type alarm' % (own, kind))
-    for other in schema.FOREIGN_TYPES:
-        if doc.get('%s_rule' % other):
+    for other in (*schema.TYPES, *schema.FOREIGN_TYPES):
+        if other != kind and doc.get('%s_rule' % other):
             raise exception.Invalid(
                 '%s and %s_rule cannot be set at the same time'
                 % (own, other))
-    found = {**_pattern(rule, own), **_beside(rule, own)}
-    if rule.get('scope') == match.CLOUD:
-        found['scope'] = match.CLOUD
-    if doc.get('resource_id'):
-        found['resource_id'] = doc['resource_id']
-    match.compile_rule(found)
-    return found
-
-
-def _beside(rule: Mapping[str, Any], own: str) -> dict[str, Any]:
-    """Return the other patterns of a rule, and what it says of time.
-
-    :raises Invalid: they have no meaning together
-    """
-    found: dict[str, Any] = {}
-    for name in ('clear', 'after'):
-        beside = rule.get(name)
-        if beside is not None:
-            if not (beside.get('event_type') or beside.get('query')):
-                raise exception.Invalid(sentence.invalid(
-                    '%s.%s' % (own, name), beside,
-                    'Value must have event_type or query, or be omitted.'))
-            found[name] = _pattern(beside, '%s.%s' % (own, name))
-    if rule.get('timeout') is not None:
-        found['timeout'] = int(rule['timeout'])
-    if 'clear' in found and 'timeout' in found:
-        raise exception.Invalid(
-            '%s.clear and %s.timeout cannot be set at the same time: the '
-            'expected event clears.' % (own, own))
-    if 'after' in found and 'timeout' not in found:
-        raise exception.Invalid(
-            '%s.after needs %s.timeout beside it.' % (own, own))
-    return found
-
-
-def _pattern(rule: Mapping[str, Any], path: str) -> dict[str, Any]:
-    query = [{
-        'field': item['field'], 'op': item.get('op') or 'eq',
-        'value': _text(item['value']), 'type': item.get('type') or '',
-    } for item in rule.get('query') or ()]
-    for index, item in enumerate(query):
-        _check_condition(item, '%s.query[%d].' % (path, index))
-    return {'event_type': rule.get('event_type') or '*', 'query': query}
-
-
-def _check_condition(item: Mapping[str, str], path: str) -> None:
-    if item['field'] == 'traits.':
-        raise exception.Invalid(sentence.invalid(
-            path + 'field', item['field'], 'Value must name a trait.'))
-    if item['type'] == 'float' and not _may_be_finite(item['value']):
-        raise exception.Invalid(sentence.invalid(
-            path + 'value', item['value'], 'Value must be a finite number.'))
-
-
-def _may_be_finite(value: str) -> bool:
-    try:
-        return math.isfinite(float(value))
-    except ValueError:
-        return True     # which it is not has a sentence of its own
+    if kind == composite.TYPE:
+        if doc.get('resource_id'):
+            raise exception.Invalid(sentence.invalid(
+                'resource_id', doc['resource_id'],
+                'Each rule of a composite alarm may have one.'))
+        return composite.parse(rule, own)
+    return event_rule.parse(
+        {**rule, 'resource_id': doc.get('resource_id')}, own)
 
 
 def _actions(doc: Mapping[str, Any], name: str) -> list[str]:
     return list(doc.get(name) or ())
 
 
-def _text(value: str | int | float | bool) -> str:
-    return value if isinstance(value, str) else str(value)
-
-
-def _description(rule: Mapping[str, Any]) -> str:
+def _description(kind: str, rule: Mapping[str, Any]) -> str:
+    if kind != 'event':
+        return '%s alarm rule' % kind
     if 'timeout' in rule:
         return 'Alarm when no %s event occurred for %d seconds.' % (
             rule['event_type'], rule['timeout'])

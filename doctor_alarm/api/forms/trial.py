@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 import datetime
 import fnmatch
+import json
 from typing import Any
 import uuid
 
 from doctor_alarm.api.forms import alarm as alarm_form
+from doctor_alarm.api.forms import composite_rule
 from doctor_alarm.api.forms import event as event_form
+from doctor_alarm import composite
 from doctor_alarm import constraint
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
 from doctor_alarm import match
 from doctor_alarm.objects import alarm as alarm_obj
+from doctor_alarm.schemas import sentence
 from doctor_alarm.schemas import trial as schema
 
 _TYPES = {event_mod.TraitType.TEXT: 'string',
@@ -30,10 +34,16 @@ def parse(doc: Any, project_id: str | None) -> alarm_obj.Alarm:
     :raises Invalid: names the field
     """
     wrong = schema.CHECKER.first(doc)
+    if isinstance(doc, dict) and not {'event_rule', 'composite_rule'} & set(
+            doc):
+        wrong = sentence.missing('event_rule')
     if wrong:
         raise exception.Invalid(wrong)
+    kind = 'composite' if doc.get('composite_rule') else 'event'
     return alarm_form.parse(
-        {'name': 'trial', 'type': 'event', 'event_rule': doc['event_rule'],
+        {'name': 'trial', 'type': kind,
+         'event_rule': doc.get('event_rule'),
+         'composite_rule': doc.get('composite_rule'),
          'resource_id': doc.get('resource_id'),
          'time_constraints': doc.get('time_constraints')},
         project_id=project_id or '', user_id='')
@@ -46,12 +56,37 @@ def run(alarm: alarm_obj.Alarm, event_doc: Mapping[str, Any],
     :param event_doc: its project is that of the alarm if it names none
     :raises Invalid: names the field
     """
-    project_id = alarm.project_id
-    event = _event(event_doc, project_id or None, received)
-    rule = match.compile_rule(alarm.rule)
+    event = _event(event_doc, alarm.project_id or None, received)
+    in_time = constraint.permits(alarm.time_constraints, event.generated)
+    if alarm.type == composite_rule.TYPE:
+        return _run_composite(alarm, event, in_time)
+    return _run_rule(alarm.rule, alarm.project_id, event, in_time)
+
+
+def _run_composite(alarm: alarm_obj.Alarm, event: event_mod.Event,
+                   in_time: bool) -> dict[str, Any]:
+    """Return what each leaf makes of an event, and all of them together.
+
+    Alarms that the rule refers to are taken for not in alarm.
+    """
+    tree = composite.compiled(json.dumps(alarm.rule))
+    leaves = [dict(leaf) if leaf['type'] == composite.ALARM else _run_rule(
+        leaf, alarm.project_id, event, True) for leaf in tree.leaves]
+    holds = tree.holds([
+        leaf.get('verdict') == match.RAISE for leaf in leaves])
+    return {
+        'verdict': match.RAISE if holds and in_time else None,
+        'in_time': in_time,
+        'composition_form': tree.form,
+        'rules': {'rule%d' % (i + 1): leaf for i, leaf in enumerate(leaves)},
+    }
+
+
+def _run_rule(text: Mapping[str, Any], project_id: str,
+              event: event_mod.Event, in_time: bool) -> dict[str, Any]:
+    rule = match.compile_rule(text)
     verdict = rule.verdict(event)
     own = rule.concerns(project_id, event)
-    in_time = constraint.permits(alarm.time_constraints, event.generated)
     return {
         'verdict': verdict if own and (
             in_time or verdict != match.RAISE) else None,

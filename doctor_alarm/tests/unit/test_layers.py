@@ -14,9 +14,9 @@ PACKAGE = 'doctor_alarm'
 
 LAYERS = (
     # values, the pure heart, options: no I/O of our own
-    {'action', 'condition', 'conf', 'constraint', 'document', 'event',
-     'exception', 'fault', 'match', 'metrics', 'policies', 'redact', 'schemas',
-     'signature', 'timeout', 'transition'},
+    {'action', 'composite', 'condition', 'conf', 'constraint', 'document',
+     'event', 'exception', 'fault', 'match', 'metrics', 'policies', 'redact',
+     'schemas', 'signature', 'timeout', 'transition'},
     # the outside world: who asks, the bus, the database, the process
     {'context', 'credential', 'db', 'guard', 'messaging', 'policy', 'service',
      'session'},

@@ -35,6 +35,7 @@ def _serial():
 
 def upgrade():
     _create_alarm()
+    _create_composite_member()
     _create_alarm_key()
     _create_refinement()
     _create_active_alarm()
@@ -57,7 +58,7 @@ def downgrade():
     for table in ('fault_delivery', 'fault_action', 'fault_server', 'fault',
                   'work', 'dead_letter', 'quota', 'delivery', 'lane',
                   'behind', 'posted_event', 'event', 'change', 'active_alarm',
-                  'refinement', 'alarm_key', 'alarm'):
+                  'refinement', 'alarm_key', 'composite_member', 'alarm'):
         op.drop_table(table)
 
 
@@ -90,6 +91,8 @@ def _create_alarm():
                   server_default='0'),
         sa.Column('led_to_alarm', sa.BigInteger(), nullable=False,
                   server_default='0'),
+        sa.Column('composed', sa.Boolean(), nullable=False,
+                  server_default=sa.false()),
         sa.PrimaryKeyConstraint('id', name='pk_alarm'),
         **_TABLE)
     op.create_index('ix_alarm_project_id_timestamp_id', 'alarm',
@@ -97,6 +100,20 @@ def _create_alarm():
     op.create_index('ix_alarm_timestamp_id', 'alarm', ['timestamp', 'id'])
     op.create_index('ix_alarm_name', 'alarm', ['name'])
     op.create_index('ix_alarm_user_id', 'alarm', ['user_id'])
+
+
+def _create_composite_member():
+    op.create_table(
+        'composite_member',
+        sa.Column('composite_id', _id(), nullable=False),
+        sa.Column('position', sa.Integer(), autoincrement=False,
+                  nullable=False),
+        sa.Column('alarm_id', _id(), nullable=False),
+        sa.PrimaryKeyConstraint('composite_id', 'position',
+                                name='pk_composite_member'),
+        **_TABLE)
+    op.create_index('ix_composite_member_alarm_id_composite_id',
+                    'composite_member', ['alarm_id', 'composite_id'])
 
 
 def _create_alarm_key():
@@ -238,6 +255,7 @@ def _create_delivery():
         sa.Column('previous', _id(32), nullable=False),
         sa.Column('current', _id(32), nullable=False),
         sa.Column('reason', _text(), nullable=False),
+        sa.Column('reason_data', _text(), nullable=True),
         sa.Column('resource_id', _text(), nullable=False),
         sa.Column('status', _id(16), nullable=False),
         sa.Column('attempts', sa.Integer(), nullable=False),

@@ -110,12 +110,15 @@ class ImportTest(ImportTestCase):
                      'threshold_rule': {'meter_name': 'cpu'}}
 
         self.assertEqual(1, self.load(threshold, self.line(), {
-            'alarm_id': 'y', 'name': 'both', 'type': 'composite'}))
+            'alarm_id': 'y', 'name': 'both', 'type': 'composite',
+            'composite_rule': {'or': [{'and': [
+                {'type': 'event'}, {'type': 'prometheus', 'query': 'x'}]}]},
+            'project_id': 'p', 'alarm_actions': []}))
 
         self.assertEqual(1, len(self.stored()))
         first, second = self.loaded.left_out
         self.assertIn('line 1: x "cpu" (threshold): Metric alarms', first)
-        self.assertIn('line 3: y "both" (composite)', second)
+        self.assertIn('line 3: y "both" (composite): Metric alarms', second)
 
     def test_what_is_wrong_can_be_left_out_too(self):
         self.assertEqual(1, self.load(
