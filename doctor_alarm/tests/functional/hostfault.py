@@ -102,3 +102,23 @@ class HostFaultTest(base.TestCase):
         self.assertEqual((20, HOST), (
             traits['affected'], traits['hostname']))
         self.assertIn('no answer to', traits['cause'])
+        self.check_time_line(scene.cloud, traits['correlation_id'])
+
+    def check_time_line(self, cloud, fault_id):
+        """From the first ping without an answer to the last owner."""
+        def delivered():
+            found = cloud.api('GET', '/v1/faults/' + fault_id)
+            # The owners, and the administrator
+            return found if found['delivered'] == 21 else None
+
+        found = self.wait_until(delivered, PATIENCE)
+        times = {stage: item['first']
+                 for stage, item in found['timeline'].items()}
+        self.assertEqual((None, None), (times.pop('T03'), times.pop('T04')))
+        self.assertEqual(sorted(times.values()), list(times.values()))
+        self.assertLess(times['T00'], times['T01'])
+        self.assertEqual(
+            ('down', HOST, 20, 20), (
+                found['status'], found['host'], found['affected'],
+                len({item['resource_id'] for item in found['notifications']
+                     if item['resource_id'] != HOST})))
