@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import enum
+import re
 
 from doctor_alarm import event as event_mod
 
@@ -57,6 +58,8 @@ OUTCOME_EVENT = 'doctor_alarm.fault.action'
 #: The same in all that belongs together: id of the event that told of it.
 CORRELATION_ID = 'correlation_id'
 ROOT_CAUSE = 'root_cause'
+#: Of what nova tells of a change that was made because of an event: its id.
+ECHO_OF = 'echo_of'
 OWNER_ID = 'owner_id'
 #: Of the fault itself: when the service heard of it, and when it knew the
 #: servers.
@@ -67,6 +70,10 @@ FOUND_AT = 'found_at'
 FORCE_DOWN = 'force_down'
 RESET_STATE = 'reset_state'
 IN_EFFECT = ('done', 'unchanged')
+
+
+_COMPUTED = re.compile(
+    'req-[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}')
 
 
 class Part(enum.Enum):
@@ -95,7 +102,11 @@ def id_of_server(root_id: str, server_id: str) -> str:
 
 def id_of_owned(root_id: str, server_id: str) -> str:
     """Return that of the event of a server for its owner."""
-    return event_mod.derived_id(root_id, server_id)
+    return _owned(id_of_server(root_id, server_id))
+
+
+def _owned(message_id: str) -> str:
+    return event_mod.derived_id(message_id, 'owner')
 
 
 def id_of_outcome(message_id: str, action: str) -> str:
@@ -104,6 +115,31 @@ def id_of_outcome(message_id: str, action: str) -> str:
     :param message_id: of the event that asked for the action
     """
     return event_mod.derived_id(message_id, action, 'outcome')
+
+
+def request_id(message_id: str) -> str:
+    """Return the id of requests that are made because of an event.
+
+    OpenStack hands it on, and tells it with each notification of the change.
+    Ids of its own are random (version 4), those of our events are computed
+    (version 5): that tells the two apart.
+    """
+    return 'req-' + message_id
+
+
+def cause_of(request: object) -> str | None:
+    """Return the event because of which a request was made, if it was."""
+    if not isinstance(request, str) or not _COMPUTED.fullmatch(request):
+        return None
+    return request.removeprefix('req-')
+
+
+def told_before(event: event_mod.Event) -> tuple[str, ...]:
+    """Return the ids of the events that told before what an echo tells."""
+    cause = event.traits.get(ECHO_OF)
+    if not isinstance(cause, str):
+        return ()
+    return cause, _owned(cause)
 
 
 def part_of(event: event_mod.Event) -> Part | None:

@@ -14,6 +14,7 @@ from doctor_alarm.agent import metrics
 from doctor_alarm.agent import normalise
 from doctor_alarm.agent import nova_format
 from doctor_alarm import event
+from doctor_alarm import fault
 
 #: Publishers of this service; what they tell is no news to it.
 OWN = 'doctor_alarm'
@@ -52,6 +53,9 @@ class Transformer:
         if definition is None:
             return self._drop('unmatched')
         traits = definition.traits_of(found.body)
+        cause = fault.cause_of(found.body['ctxt'].get('global_request_id'))
+        if cause is not None:
+            traits[fault.ECHO_OF] = cause
         if self._counts:
             self._count_unknown(found)
         return [event.build(event.Parts(

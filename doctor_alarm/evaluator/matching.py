@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
+from doctor_alarm import fault
 from doctor_alarm import match
 from doctor_alarm import metrics
 from doctor_alarm.objects import candidate
@@ -35,6 +36,13 @@ class Match:
     verdict: str
     event: event_mod.Event
     composed: bool = False
+
+    @property
+    def message_ids(self) -> tuple[str, ...]:
+        """By which it is known: what it echoes has told the same before."""
+        if self.verdict not in (match.RAISE, match.CLEAR):
+            return (self.event.message_id,)
+        return self.event.message_id, *fault.told_before(self.event)
 
 
 def look_up(conn: sa.Connection,

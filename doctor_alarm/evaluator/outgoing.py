@@ -73,6 +73,10 @@ class Outgoing:
                 self._expect_lane(alarm, action)
                 self._ids[alarm.id, action, message_id] = (
                     outbox.notification_id(alarm.id, action, message_id))
+        for action in alarm.actions[_state_of(hit)]:
+            for message_id in hit.message_ids[1:]:
+                self._ids[alarm.id, action, message_id] = (
+                    outbox.notification_id(alarm.id, action, message_id))
         if alarm.state.timeout:
             # Before this event another one may have been due.
             for action in alarm.actions[transition.ALARM]:
@@ -105,11 +109,10 @@ class Outgoing:
     def was_told(self, alarm: candidate.Locked,
                  hit: matching.Match) -> bool:
         """Whether a message is known by what was told because of it."""
-        state = (transition.OK if hit.verdict in _LEADS_TO_OK
-                 else transition.ALARM)
         return bool(self.told) and any(
-            self._ids.get((alarm.id, action, hit.event.message_id))
-            in self.told for action in alarm.actions[state])
+            self._ids.get((alarm.id, action, message_id)) in self.told
+            for message_id in hit.message_ids
+            for action in alarm.actions[_state_of(hit)])
 
     def tell(self, alarm: candidate.Locked, hit: matching.Match,
              step: transition.Step, reason: str | None = None,
@@ -207,6 +210,11 @@ class Outgoing:
         fault.link(out, self._events, self._deliveries, self.now)
         return wakeup.make(
             self._used, self.lease_until, self._deliveries, bodies, same)
+
+
+def _state_of(hit: matching.Match) -> str:
+    return (transition.OK if hit.verdict in _LEADS_TO_OK
+            else transition.ALARM)
 
 
 def reason_of(alarm: candidate.Locked, hit: matching.Match) -> str:

@@ -74,7 +74,8 @@ class Work:
             return
         for hit in hits:
             self._outgoing.expect(self._alarms[hit.alarm_id], hit)
-        changes = {(hit.alarm_id, hit.event.message_id) for hit in hits}
+        changes = {(hit.alarm_id, message_id) for hit in hits
+                   for message_id in hit.message_ids}
         if self._composites is not None:
             changes |= self._composites.expect(hits)
         found = known.read(
@@ -88,10 +89,12 @@ class Work:
         if self._composites is not None:
             self._composites.known = frozenset(found.changes)
         for hit in hits:
-            message = hit.alarm_id, hit.event.message_id
-            if message not in found.changes and not self._outgoing.was_told(
-                    self._alarms[hit.alarm_id], hit):
-                found.changes.add(message)
+            messages = {(hit.alarm_id, message_id)
+                        for message_id in hit.message_ids}
+            if messages.isdisjoint(
+                    found.changes) and not self._outgoing.was_told(
+                        self._alarms[hit.alarm_id], hit):
+                found.changes.add((hit.alarm_id, hit.event.message_id))
                 self._matches.append(hit)
             elif hit.verdict == match.TIMEOUT:
                 self._forget_wait(hit)

@@ -127,13 +127,14 @@ def _end_of(event: event_mod.Event) -> Subject:
 
 
 def _force_down(to: cloud.Cloud, action: Action) -> cloud.Outcome:
-    return to.force_down(action.target, not action.is_over)
+    return to.force_down(
+        action.target, not action.is_over, action.event.message_id)
 
 
 def _reset_state(to: cloud.Cloud, action: Action) -> cloud.Outcome:
     return to.reset_state(
         action.target, str(action.event.traits.get('host', '')),
-        str(action.event.traits.get('state', '')))
+        str(action.event.traits.get('state', '')), action.event.message_id)
 
 
 def _data_plane_status(to: cloud.Cloud, action: Action) -> cloud.Outcome:

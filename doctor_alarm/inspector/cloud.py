@@ -2,8 +2,12 @@
 """What nova and neutron are told of a fault. Each call may be repeated."""
 from __future__ import annotations
 
+import copy
 import enum
+import functools
+from typing import Any
 
+from doctor_alarm import fault
 from doctor_alarm.inspector import connected
 
 BINARY = 'nova-compute'
@@ -33,12 +37,15 @@ class Outcome(enum.StrEnum):
 class Cloud(connected.Connected):
     """Calls nova and neutron, from any thread.
 
+    What nova is told because of an event has the id of that in the id of its
+    request, so that what nova says of it later is known for an echo.
+
     :raises ConfigurationError: the options do not fit together
     """
 
-    def force_down(self, host: str, down: bool) -> Outcome:
+    def force_down(self, host: str, down: bool, cause: str = '') -> Outcome:
         """Force the compute service of a host down, or take that back."""
-        compute = self._connected().compute
+        compute = _because(self._connected().compute, cause)
         service = next((found for found in compute.services(
             host=host, binary=BINARY) if found.host == host), None)
         if service is None:
@@ -48,11 +55,12 @@ class Cloud(connected.Connected):
         compute.update_service_forced_down(service, host, BINARY, down)
         return Outcome.DONE
 
-    def reset_state(self, server_id: str, host: str, state: str) -> Outcome:
+    def reset_state(self, server_id: str, host: str, state: str,
+                    cause: str = '') -> Outcome:
         """Set the state of a server that is still on a host."""
         from openstack import exceptions
 
-        compute = self._connected().compute
+        compute = _because(self._connected().compute, cause)
         try:
             server = compute.get_server(server_id)
             if server.compute_host != host:
@@ -75,6 +83,17 @@ class Cloud(connected.Connected):
                 network.update_port(port.id, data_plane_status=status)
                 outcome = Outcome.DONE
         return outcome
+
+
+def _because(client: Any, cause: str) -> Any:
+    """Return a client whose requests tell the event that is their cause."""
+    if not cause:
+        return client
+    marked = copy.copy(client)
+    marked.request = functools.partial(
+        type(client).request, marked,
+        global_request_id=fault.request_id(cause))
+    return marked
 
 
 def is_final(exc: BaseException) -> bool:

@@ -72,9 +72,13 @@ def inspect(root: event_mod.Event, policy: failure_policy.Policy,
             known: resource_map.ResourceMap) -> Fault | None:
     """Return what an event means, ``None``: it is no fault.
 
+    What nova says of what it was told because of a fault is no other fault.
+
     What a tenant made up concerns the servers of that tenant alone, and those
     by their own names: else hosts could be guessed.
     """
+    if fault.ECHO_OF in root.traits:
+        return None
     entry = policy.find(root)
     if entry is None or not entry.affected.value(root):
         return None

@@ -29,12 +29,14 @@ class ToldCloud(fixtures.Fixture):
     :ivar hanging: (method, path) of requests that get no answer
     :ivar extensions: whether neutron has data_plane_status
     :ivar tokens: of Keystone, that are valid
+    :ivar causes: id of the request of each change, where it has one
     :ivar wrong: what came and should not have
     """
 
     def __init__(self):
         self.forced, self.servers, self.ports = {}, {}, {}
         self.told, self.wrong, self.failures = [], [], {}
+        self.causes = []
         self.under_way = self.most = self.logins = 0
         self.newest = '2.96'
         self.hanging = set()
@@ -212,6 +214,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             else:
                 body = json.loads(raw)
                 mock.told.append((method, path, json.loads(raw)))
+                mock.causes.append(
+                    self.headers.get('X-OpenStack-Request-ID'))
                 status, doc = mock.change(method, path, body, version)
         self.answer(status, doc)
 

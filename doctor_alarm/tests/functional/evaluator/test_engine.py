@@ -14,6 +14,7 @@ from doctor_alarm.evaluator import committer
 from doctor_alarm.evaluator import engine
 from doctor_alarm.evaluator import matching
 from doctor_alarm import event
+from doctor_alarm import fault
 from doctor_alarm.objects import alarm
 from doctor_alarm.objects import alarm_bulk
 from doctor_alarm.objects import alarm_key
@@ -155,6 +156,45 @@ class EngineTests(Setting):
 
         self.assertEqual('ok', self.get(created.id).state)
         self.assertEqual(1, len(self.deliveries()))
+
+    def test_an_echo_is_told_to_those_who_did_not_hear_of_it(self):
+        """Nova tells of a reset that was made because of a fault."""
+        everything = {'event_type': 'compute.instance.update', 'query': []}
+        owner = self.an_alarm(rule=everything, repeat_actions=True)
+        operator = self.an_alarm(rule=everything | {'scope': 'cloud'},
+                                 project_id='admin', repeat_actions=True)
+        cleared = self.an_alarm(repeat_actions=True)
+        strict = self.an_alarm(repeat_actions=True, rule={
+            'event_type': 'compute.instance.update', 'query': [
+                {'field': 'traits.old_state', 'op': 'eq', 'value': 'active'}]})
+        told = lambda created: sum(     # noqa: E731
+            row.alarm_id == created.id for row in self.deliveries())
+
+        def derived(root):
+            """Return what an inspector derives for operators and owners."""
+            return [dataclasses.replace(
+                an_event(message_id=message_id, project_id=project_id),
+                trusted=project_id is None) for message_id, project_id in (
+                    (fault.id_of_server(root, 'vm1'), None),
+                    (fault.id_of_owned(root, 'vm1'), 'p1'))]
+
+        def echo(root):
+            found = an_event()
+            return dataclasses.replace(found, traits={
+                **found.traits, 'old_state': 'active',
+                fault.ECHO_OF: fault.id_of_server(root, 'vm1')})
+
+        for number, root in enumerate(('r1', 'r2'), 1):
+            self.engine.process(derived(root))
+            late = echo(root)
+            for _ in range(2):
+                self.engine.process([late])
+            self.assertEqual([number] * 4, [told(each) for each in (
+                owner, operator, cleared, strict)])
+        # then: in one batch it is the same
+        self.engine.process([*derived('r3'), echo('r3')])
+        self.assertEqual([3] * 4, [told(each) for each in (
+            owner, operator, cleared, strict)])
 
     def test_raise_and_clear_in_one_batch_keep_their_order(self):
         created = self.an_alarm(ok_actions=[RECEIVER])

@@ -161,6 +161,23 @@ class NeutronTest(CloudCase):
         self.assertIn('data_plane_status', str(error))
 
 
+class CauseTest(CloudCase):
+
+    def test_requests_tell_why_they_are_made(self):
+        for newest in ('2.52', '2.100'):
+            self.mock.newest = newest
+            self.given()
+            self.cloud.force_down('h1', True, 'a')
+            self.cloud.force_down('h1', False, 'b')
+            self.cloud.reset_state('vm1', 'h1', 'error', 'c')
+            self.mock.servers['vm1'][1] = 'active'
+            self.cloud.reset_state('vm1', 'h1', 'error')
+            self.assertEqual(
+                ['req-a', 'req-b', 'req-c', None], self.mock.causes)
+            self.mock.causes.clear()
+            self.mock.servers['vm1'][1] = 'active'
+
+
 class TokenTest(CloudCase):
 
     keystone = True

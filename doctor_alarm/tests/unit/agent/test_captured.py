@@ -4,6 +4,8 @@
 import json
 
 from doctor_alarm.agent import endpoint
+from doctor_alarm import event as event_mod
+from doctor_alarm import fault
 from doctor_alarm.tests import base
 from doctor_alarm.tests.unit.agent import configuration
 from doctor_alarm.tests.unit.agent import notifications
@@ -85,6 +87,23 @@ class TestCaptured(base.TestCase):
         }.items(), event.traits.items())
         self.assertNotIn('disabled_reason', event.traits)
         self.assertIn('fakehost1', event.identities)
+
+    def test_what_the_inspector_asked_for(self):
+        cause = event_mod.derived_id('x')
+        for request, found in (
+                (fault.request_id(cause), cause), (None, None),
+                # those of OpenStack are random
+                ('req-7d2cf7f5-3b1e-4b70-9a0c-6a1f0e3a5c11', None),
+                ('req-' + cause + ' ', None)):
+            for name in (notifications.FORCE_DOWN,
+                         'captured-error-01-u-compute.instance.update',
+                         'captured-error-02-v-instance.update'):
+                message, ctxt = notifications.load(name)
+                self.assertIn('global_request_id', ctxt)
+                event, = endpoint.Transformer(configuration.prepare(
+                    agent__nova_format='both')).events(
+                        message, {**ctxt, 'global_request_id': request})
+                self.assertEqual(found, event.traits.get(fault.ECHO_OF))
 
     def test_libvirt_is_lost(self):
         event = self.event('documented-libvirt-connect-error')

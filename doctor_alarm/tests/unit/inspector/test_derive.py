@@ -202,6 +202,12 @@ class NovaTest(DeriveTest):
         self.assertEqual({}, self.states(
             binary='nova-compute', forced_down=False, disabled=True))
 
+    def test_what_the_inspector_asked_for_is_no_other_fault(self):
+        for forced_down in (True, False):
+            self.assertEqual({}, self.states(
+                binary='nova-compute', forced_down=forced_down,
+                disabled=False, echo_of='m0'))
+
     def test_another_service_is_none(self):
         self.assertEqual({}, self.states(
             binary='nova-conductor', forced_down=True, disabled=False))
