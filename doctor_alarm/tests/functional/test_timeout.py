@@ -2,11 +2,13 @@
 """Absences, end to end: what does not come is told, once, whoever dies."""
 
 import datetime
+import threading
 import time
 
 import sqlalchemy as sa
 
 from doctor_alarm.db import models
+from doctor_alarm.evaluator import service
 from doctor_alarm.tests.functional import scenario
 from doctor_alarm.tests.functional import test_standalone
 from doctor_alarm.tests.services import postgresql
@@ -157,6 +159,47 @@ class TestMariaDB(EvaluatorTests, Distributed):
         self.cloud.bus.start()
 
         self.expect(alarm, 'alarm')
+
+
+class TestBehind(Distributed):
+    """Two evaluators; one of them is in this process, and hangs."""
+
+    def given_an_evaluator_that_hangs(self):
+        """Return it, and the event that lets it go on."""
+        slow, go_on = service.EvaluatorService(
+            self.cloud.storage.conf), threading.Event()
+        self.addCleanup(slow.stop)
+        self.addCleanup(go_on.set)
+        slow.open()
+        process = slow._stage.committer._process
+
+        def hang(events):
+            go_on.wait()
+            process(events)
+        slow._stage.committer._process = hang
+        return slow, go_on
+
+    def test_what_it_holds_came_in_time(self):
+        alarm = self.given_never_active(25)
+        servers = ['vm%d' % number for number in range(8)]
+        for server in servers:
+            self.when(server, 'building')
+        self.wait_until(lambda: len(self.waits()) == len(servers))
+        slow, go_on = self.given_an_evaluator_that_hangs()
+        due = max(self.waits())
+        # when: all answer in time, some of them to the one that hangs
+        for left, server in reversed(list(enumerate(servers))):
+            self.when(server, 'active')
+            self.wait_until(lambda left=left: slow._stage.behind.held.since()
+                            or len(self.waits()) <= left)
+        self.assertLess(self.cloud.storage.db.now(), due)
+        self.wait_until(slow._stage.behind.held.since)
+        self.until_due(due + 2_000_000)
+        # then: nobody else tells that they did not
+        self.assertNotEqual([], self.waits())
+        go_on.set()
+        self.wait_until(lambda: not self.waits())
+        self.expect(alarm, 'ok')
 
 
 class TestPostgreSQL(EvaluatorTests, Distributed):
