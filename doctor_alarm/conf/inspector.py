@@ -81,11 +81,16 @@ URL of nova's API. Not needed with an auth_type of Keystone.
     cfg.StrOpt('network_endpoint', help="""
 URL of neutron's API. Not needed with an auth_type of Keystone.
 """),
+    cfg.StrOpt('masakari_endpoint', help="""
+URL of Masakari's API. Not needed with an auth_type of Keystone. It is asked
+for the names of hosts when Masakari tells of a fault of one.
+"""),
     cfg.StrOpt('interface', default='internal', help="""
 Interface of nova and neutron in the catalog: internal, public or admin.
 """),
     cfg.StrOpt('region_name', help="""
-Region of nova and neutron in the catalog. Set it where there are several.
+Region of nova and neutron in the catalog. Set it where there are several: what
+is told of a host of another region is no fault here then.
 """),
     *monitor.session_opts(30.0),
 ]

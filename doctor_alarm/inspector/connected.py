@@ -35,5 +35,6 @@ class Connected:
                 self._cloud = session.connect(
                     self._session, self._options, {
                         'compute': self._options.endpoint,
-                        'network': self._options.network_endpoint})
+                        'network': self._options.network_endpoint,
+                        'instance_ha': self._options.masakari_endpoint})
             return self._cloud

@@ -105,7 +105,8 @@ def events_of(found: Fault) -> Iterator[event_mod.Event]:
     for server in found.servers:
         if found.root.trusted:
             yield _for_administrators(found, server)
-        yield _for_owner(found, server)
+        if found.entry.tell_owners:
+            yield _for_owner(found, server)
 
 
 def _of_fault(found: Fault) -> event_mod.Event:

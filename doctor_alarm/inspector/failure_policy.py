@@ -23,7 +23,7 @@ PACKAGED = 'inspector/data/failure_policy.yaml'
 ACTUAL = 'actual'
 
 _KEYS = ('event_type', 'query', 'root_cause', 'affected', 'state',
-         'show_host', 'unmonitored', 'actions', 'fencing')
+         'show_host', 'tell_owners', 'unmonitored', 'actions', 'fencing')
 #: What nova and neutron can be told: of the host, and of each server.
 FORCE_DOWN = fault.FORCE_DOWN
 RESET_STATE = fault.RESET_STATE
@@ -91,6 +91,7 @@ class Entry:
     unmonitored: bool
     actions: tuple[str, ...] = ()
     fencing: bool = False
+    tell_owners: bool = True
 
     @property
     def is_over(self) -> bool:
@@ -155,7 +156,8 @@ def _entry(file: document.File, item: document.Mapping) -> Entry:
         unmonitored=_choice(
             file, item, 'unmonitored', ('skip', 'include')) == 'include',
         actions=_actions(file, item, affected),
-        fencing=_flag(file, item, 'fencing'))
+        fencing=_flag(file, item, 'fencing'),
+        tell_owners=_flag(file, item, 'tell_owners', default=True))
 
 
 def _actions(file: document.File, item: document.Mapping,
@@ -220,8 +222,9 @@ def _rule(file: document.File, parent: document.Mapping, key: str,
         raise file.error(line, str(exc.kwargs.get('reason', exc))) from None
 
 
-def _flag(file: document.File, parent: document.Mapping, key: str) -> bool:
-    value = parent.get(key, False)
+def _flag(file: document.File, parent: document.Mapping, key: str,
+          default: bool = False) -> bool:
+    value = parent.get(key, default)
     if not isinstance(value, bool):
         raise file.error(file.line_of(parent, key),
                          '%s must be true or false' % key)

@@ -4,7 +4,8 @@ import prometheus_client as prom
 
 FAULTS = prom.Counter(
     'doctor_alarm_faults_total',
-    'Faults, and ends of faults, that the failure policy knows', ['status'])
+    'Faults (down), ends of faults (up), and faults in another region '
+    '(elsewhere), that the failure policy knows', ['status'])
 DERIVED = prom.Counter(
     'doctor_alarm_derived_events_total',
     'Events that followed from faults')

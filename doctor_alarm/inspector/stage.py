@@ -12,8 +12,10 @@ from oslo_config import cfg
 
 from doctor_alarm import event as event_mod
 from doctor_alarm import exception
+from doctor_alarm import fault
 from doctor_alarm.inspector import derive
 from doctor_alarm.inspector import failure_policy
+from doctor_alarm.inspector import masakari
 from doctor_alarm.inspector import metrics
 from doctor_alarm.inspector import upkeep
 from doctor_alarm import metrics as process_metrics
@@ -32,6 +34,8 @@ class Stage:
         self._conf = conf
         self._max_age = datetime.timedelta(
             seconds=conf.evaluator.max_event_age)
+        self._region = conf.inspector.region_name
+        self._names = masakari.names(conf)
         self._again = threading.Event()
         self._policy = failure_policy.load(conf)
         self._upkeep = upkeep.Upkeep(conf, bus)
@@ -58,6 +62,11 @@ class Stage:
         if self._again.is_set():
             self._again.clear()
             self._read_again()
+        entry = self._policy.find(event)
+        if entry is None or self._is_elsewhere(event):
+            return []
+        if entry.affected.whole_host:
+            event = self._names.completed(event)
         found = derive.inspect(event, self._policy, self._upkeep.map)
         if found is None or self._is_past(event):
             return []
@@ -68,6 +77,16 @@ class Stage:
         _observe(found)
         _log(found)
         return derived
+
+    def _is_elsewhere(self, event: event_mod.Event) -> bool:
+        """Whether it is a fault in a region that is not ours."""
+        region = event.traits.get(fault.REGION)
+        if not self._region or region in (None, '', self._region):
+            return False
+        LOG.info('%s of %s is in the region %s: it is no fault here',
+                 event.event_type, event.resource_id, region)
+        metrics.FAULTS.labels('elsewhere').inc()
+        return True
 
     def _is_past(self, event: event_mod.Event) -> bool:
         """Whether the evaluators put it aside: its host may be well by now."""

@@ -23,6 +23,7 @@ class ToldCloud(fixtures.Fixture):
     :ivar forced: host -> whether its compute service is forced down
     :ivar servers: id -> [host, vm_state]
     :ivar ports: id -> [id of the server, data_plane_status]
+    :ivar segments: of Masakari: id -> {id of a host: its name}
     :ivar told: (method, path, body) of each change that was accepted
     :ivar failures: what to answer first, by method and path
     :ivar newest: the newest microversion of nova
@@ -36,7 +37,7 @@ class ToldCloud(fixtures.Fixture):
     def __init__(self):
         self.forced, self.servers, self.ports = {}, {}, {}
         self.told, self.wrong, self.failures = [], [], {}
-        self.causes = []
+        self.causes, self.segments = [], {}
         self.under_way = self.most = self.logins = 0
         self.newest = '2.96'
         self.hanging = set()
@@ -69,7 +70,8 @@ class ToldCloud(fixtures.Fixture):
                     'password': PASSWORD}
         return {'auth_type': 'http_basic', 'username': USER,
                 'password': PASSWORD, 'endpoint': self.url + '/compute/v2.1',
-                'network_endpoint': self.url + '/network/v2.0'}
+                'network_endpoint': self.url + '/network/v2.0',
+                'masakari_endpoint': self.url + '/ha/v1'}
 
     # (status, document) of requests
 
@@ -121,8 +123,24 @@ class ToldCloud(fixtures.Fixture):
                 {'id': port, 'device_id': server, 'data_plane_status': status}
                 for port, (server, status) in self.ports.items()
                 if [server] == query.get('device_id')]}
+        if path.startswith('/ha/v1'):
+            return 200, self._masakari(path)
         self.wrong.append(path)
         return 404, {}
+
+    def _masakari(self, path):
+        if path == '/ha/v1':
+            return {'version': {
+                'id': 'v1.0', 'status': 'CURRENT', 'version': '1.3',
+                'min_version': '1.0', 'links': [
+                    {'rel': 'self', 'href': self.url + path + '/'}]}}
+        if path == '/ha/v1/segments':
+            return {'segments': [
+                {'uuid': segment, 'name': segment}
+                for segment in self.segments]}
+        return {'hosts': [
+            {'uuid': host, 'name': name} for host, name
+            in self.segments[path.split('/')[4]].items()]}
 
     def _service(self, number, host, version):
         doc = {'id': 'service-' + host if version >= (2, 53) else number,
@@ -221,7 +239,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def check(self, mock, path):
         """Return the microversion; None: the token is no longer valid."""
-        if path.endswith(('/v2.1', '/v2.0', '/v3')):
+        if path.endswith(('/v2.1', '/v2.0', '/v3', '/ha/v1')):
             return 2, 1     # anybody may ask for the versions
         token = self.headers.get('X-Auth-Token')
         if token is not None and token not in mock.tokens:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import dataclasses
+import pathlib
 import textwrap
 
 import fixtures
 
+import doctor_alarm
 from doctor_alarm import event as event_mod
 from doctor_alarm import fault
 from doctor_alarm.inspector import derive
@@ -269,6 +271,43 @@ class ServerTest(DeriveTest):
         self.assertEqual(('h1', 'h1', 'host failure: h1'), (
             traits['host'], traits['hostname'], traits['root_cause']))
         self.assertNotIn('cause', traits)
+
+
+class ManualTest(DeriveTest):
+    """The examples of the manual."""
+
+    def setUp(self):
+        super().setUp()
+        text = pathlib.Path(doctor_alarm.__file__).parents[1].joinpath(
+            'doc', 'source', 'inspector.rst').read_text()
+        text = text[text.index('    - event_type: network.port.down'):]
+        self.policy = text[:text.index('\nWhere ')].replace(
+            'b1f54f94ccd845bace16f12c846f19f0', 'p2')
+
+    def hit(self, *args, **traits):
+        events = self.derive(base.event(*args, **traits), self.policy)
+        return [(server, event.traits['root_cause']) for server, event
+                in self.owners(events).items()]
+
+    def test_port(self):
+        self.assertEqual([('vm1', 'port failure')],
+                         self.hit('network.port.down', port_id='port1'))
+        self.assertEqual([], self.hit('network.port.down', port_id='port9'))
+
+    def test_process(self):
+        self.assertEqual(
+            [(vm, 'network failure') for vm in ('vm1', 'vm2', 'vm3')],
+            self.hit('process.failed', hostname='h1',
+                     process_name='neutron-openvswitch-agent'))
+        self.assertEqual([], self.hit(
+            'process.failed', hostname='h1', process_name='crond'))
+
+    def test_storage(self):
+        self.assertEqual(
+            [('vm2', 'storage failure: h1'), ('vm3', 'storage failure: h1')],
+            self.hit('storage.network.down', hostname='h1'))
+        self.assertEqual([('vm5', 'storage failure')],
+                         self.hit('volume.lost', instance_id='vm5'))
 
 
 class TenantTest(DeriveTest):

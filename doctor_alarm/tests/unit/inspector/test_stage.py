@@ -15,7 +15,7 @@ from doctor_alarm.tests import faults
 SECOND = datetime.timedelta(seconds=1)
 
 
-class StageTest(base.TestCase):
+class Setting(base.TestCase):
 
     def setUp(self):
         super().setUp()
@@ -25,7 +25,11 @@ class StageTest(base.TestCase):
         project_conf.register(conf)
         conf([], default_config_files=[], default_config_dirs=[])
         conf.set_override('resource_map_file', path, 'inspector')
+        self.conf = conf
         self.stage = stage.Stage(conf, bus=False)
+
+
+class StageTest(Setting):
 
     def inspect(self, root):
         """Return what is told, and what was observed of which stage."""
@@ -72,3 +76,28 @@ class StageTest(base.TestCase):
         _told, seen = self.inspect(faults.root(seconds=4))
 
         self.assertEqual((1, 0), seen['received'])
+
+
+class RegionTest(Setting):
+
+    def given(self, region):
+        self.conf.set_override('region_name', region, 'inspector')
+        self.stage = stage.Stage(self.conf, bus=False)
+
+    def told(self, **traits):
+        return len(self.stage.inspect(faults.root(**traits)))
+
+    def test_a_fault_in_another_region_is_none_here(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        self.given('R1')
+
+        self.assertEqual([5, 5, 5, 0], [
+            self.told(), self.told(region=''), self.told(region='R1'),
+            self.told(region='R2')])
+        self.assertIn('compute.host.down of h1 is in the region R2: it is no '
+                      'fault here', log.output)
+
+    def test_without_a_region_of_ours_all_are_ours(self):
+        self.given(None)
+
+        self.assertEqual(5, self.told(region='R2'))
