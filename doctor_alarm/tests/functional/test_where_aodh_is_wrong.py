@@ -171,6 +171,18 @@ class WrongInAodhTest(base.ApiTestCase):
         self.engine.end(self.engine.ended(self.db.now()))
         self.assertEqual('alarm', self.state(path))
 
+    def test_composites_of_events_and_alarms_fire_with_the_event(self):
+        one = self.an_alarm(('traits.host', 'eq', '', 'a'))
+        path = '/v2/alarms/' + self.create(
+            type='composite', event_rule=None, composite_rule={'and': [
+                {'type': 'alarm', 'alarm_id': one.rpartition('/')[2]},
+                {'type': 'event', 'event_type': 'fault', 'query': [
+                    {'field': 'traits.host', 'value': 'b'}]}]})['alarm_id']
+        self.happens({'host': 'a'})
+        self.assertNotEqual('alarm', self.state(path))
+        self.happens({'host': 'b'})
+        self.assertEqual('alarm', self.state(path))
+
     def test_time_constraints_hold_for_events(self):
         closed, open_ = (self.an_alarm(time_constraints=[{
             'name': 'x', 'start': start, 'duration': seconds}])
