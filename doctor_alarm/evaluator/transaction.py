@@ -98,6 +98,9 @@ class Work:
                 self._matches.append(hit)
             elif hit.verdict == match.TIMEOUT:
                 self._forget_wait(hit)
+            else:
+                LOG.debug('Event %s, alarm %s: told before',
+                          hit.event.message_id, hit.alarm_id)
 
     def _pair(self, hit: matching.Match) -> active_alarm.Pair:
         alarm = self._alarms[hit.alarm_id]

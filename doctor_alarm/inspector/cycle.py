@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 
-from doctor_alarm.inspector import map_metrics as metrics
+from doctor_alarm.inspector import metrics
 from doctor_alarm import redact
 
 LOG = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import time
 
 from doctor_alarm.inspector import cycle
 from doctor_alarm.inspector import inventory
-from doctor_alarm.inspector import map_metrics as metrics
+from doctor_alarm.inspector import metrics
 from doctor_alarm.inspector import resource_map
 
 LOG = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from doctor_alarm.inspector import inventory
 from doctor_alarm.inspector import listener
 from doctor_alarm.inspector import lookup
 from doctor_alarm.inspector import map_file
-from doctor_alarm.inspector import map_metrics as metrics
+from doctor_alarm.inspector import metrics
 from doctor_alarm.inspector import resource_map
 from doctor_alarm.inspector import sighting
 

@@ -3,11 +3,16 @@
 
 import fixtures
 
+from doctor_alarm.agent import endpoint
+from doctor_alarm import event as event_mod
+from doctor_alarm import fault
+from doctor_alarm.inspector import cloud
 from doctor_alarm.inspector import cycle
 from doctor_alarm.inspector import inventory
 from doctor_alarm.inspector import upkeep
 from doctor_alarm.tests.functional.inspector import realfaults
 from doctor_alarm.tests.realnova import base
+from doctor_alarm.tests.realnova import notifications
 from doctor_alarm.tests.unit.agent import configuration
 
 NO = {'doctor_alarm:monitored': 'false'}
@@ -123,3 +128,38 @@ class InspectorTest(realfaults.Faults, base.TestCase):
             each.id for each in kept.map.servers_of(here)])
         self.assertEqual([], kept.map.servers_of(there))
         self.assertEqual([], kept.map.servers_of('nowhere'))
+
+    def echoes(self, event_type):
+        """Return what the events of all notifications of a type echo."""
+        transformer = endpoint.Transformer(configuration.prepare(
+            agent__nova_format='both'))
+        return [
+            event.traits.get(fault.ECHO_OF)
+            for wire in list(self.heard.received)
+            if wire['event_type'] == event_type
+            for event in transformer.events(wire, {
+                key.removeprefix('_context_'): value
+                for key, value in wire.items()
+                if key.startswith('_context_')})]
+
+    def test_nova_hands_on_why_it_was_asked(self):
+        host = self.nova.hosts[0]
+        server = self.boot('reset', host)
+        self.heard = self.useFixture(
+            notifications.Notifications(self.nova.amqp_url))
+        told = cloud.Cloud(self.conf())
+        causes = [event_mod.derived_id('cause', each) for each in 'ab']
+        self.addCleanup(self._repair, host)
+
+        self.assertEqual(cloud.Outcome.DONE, told.reset_state(
+            server, host, 'error', causes[0]))
+        self.assertEqual(cloud.Outcome.DONE,
+                         told.force_down(host, True, causes[1]))
+
+        for event_type, cause in (
+                ('compute.instance.update', causes[0]),
+                ('instance.update', causes[0]),
+                ('service.update', causes[1])):
+            self.wait_until(
+                lambda event_type=event_type: self.echoes(event_type))
+            self.assertEqual([cause], self.echoes(event_type))
