@@ -27,10 +27,12 @@ LOG = logging.getLogger(__name__)
 
 PUBLISHER_ID = 'doctor_alarm.evaluator'
 
-#: Seconds without a wake-up after one that nobody listened to.
+#: Seconds without a wake-up over the broker after one that nobody listened to,
+#: and that one may take before others do not wait behind it.
 SILENCE = 1.0
-#: Wake-ups that wait to be sent and enclose what they are about; more of them
-#: would fill the memory while the broker hangs.
+#: Wake-ups that wait to be sent, and those of them that enclose what they are
+#: about; more would fill the memory while the broker hangs.
+QUEUED = 200
 ENCLOSING = 20
 #: Seconds that a stop waits for one who looks at the clock.
 TIMERS_LIMIT = 2.0
@@ -82,8 +84,10 @@ class Stage:
 
     def _wake(self, hint: dict[str, Any]) -> None:
         waiting = self._hints.waiting
-        if not waiting and self._sender.works and not self._busy():
-            self._sender.send([hint])
+        if not waiting and not self._busy() and self._sender.at_once(hint):
+            return
+        if waiting >= QUEUED or self._sender.hangs:
+            self._sender.past_the_broker(hint)
         else:
             self._hints.submit(
                 hint if waiting < ENCLOSING else wakeup.plain(hint))
@@ -134,35 +138,63 @@ class Hints:
         self._neighbours = neighbours
         self._db = db
         self._silent_until = 0.0
-        #: Whether the last one was sent: the next one takes no time.
-        self.works = False
+        self._since: float | None = None
+        self._works = False
+
+    @property
+    def hangs(self) -> bool:
+        """Whether others would wait for a broker that does not answer."""
+        since = self._since
+        return since is not None and time.monotonic() - since > SILENCE
 
     def send(self, hints: list[dict[str, Any]]) -> None:
         """Send a batch of wake-ups; what goes wrong is no fault of theirs."""
         for hint in hints:
-            if self._neighbours.tell(hint):
-                self.works = True
-                continue
-            began = time.monotonic()
-            try:
-                if time.monotonic() < self._silent_until:
-                    self._hand_over(hint)
-                else:
-                    self.works = False
-                    self._publisher.publish(hint)
-                    self.works = True
-            except exception.PublishInDoubt as exc:
-                # A notifier that has got it works on it: it must not get
-                # company before its lease is over.
-                LOG.debug('A wake-up may be lost: %s', exc)
-                took = time.monotonic() - began
-                if took > SILENCE:
-                    # The broker hangs. Those behind need not wait as long.
-                    self._silent_until = began + 2 * took
-            except exception.PublishFailed as exc:
-                LOG.debug('No notifier listens: %s', exc)
-                self._silent_until = time.monotonic() + SILENCE
-                self._hand_over(hint)
+            if not self._neighbours.tell(hint):
+                self._publish(hint)
+
+    def at_once(self, hint: dict[str, Any]) -> bool:
+        """Send a wake-up if that takes no time; whether it does not wait."""
+        if self._neighbours.tell(hint):
+            return True
+        if self._works:
+            self._publish(hint)
+            return True
+        return False    # to connect to the broker may take seconds
+
+    def past_the_broker(self, hint: dict[str, Any]) -> None:
+        """Have a neighbour, or the sweep, look after a wake-up."""
+        if not self._neighbours.tell(hint):
+            self._hand_over(hint)
+
+    def _publish(self, hint: dict[str, Any]) -> None:
+        began = time.monotonic()
+        if began < self._silent_until:
+            self._hand_over(hint)
+            return
+        self._works, self._since = False, began
+        try:
+            self._publisher.publish(hint)
+        except exception.PublishInDoubt as exc:
+            # A notifier that has got it works on it: it must not get company
+            # before its lease is over.
+            LOG.debug('A wake-up may be lost: %s', exc)
+            self._be_silent(began, 0)
+        except exception.PublishFailed as exc:
+            LOG.debug('No notifier listens: %s', exc)
+            self._be_silent(began, SILENCE)
+            self._hand_over(hint)
+        else:
+            self._works = True
+        finally:
+            self._since = None
+
+    def _be_silent(self, began: float, seconds: float) -> None:
+        """Leave the broker alone, for as long as it took if it hangs."""
+        now = time.monotonic()
+        took = now - began
+        self._silent_until = now + max(
+            seconds, took if took >= SILENCE else 0)
 
     def _hand_over(self, hint: dict[str, Any]) -> None:
         try:

@@ -28,6 +28,7 @@ from doctor_alarm.messaging.transport import Expiry
 from doctor_alarm.messaging.transport import get_hint_transport
 from doctor_alarm.messaging.transport import get_own_transport
 from doctor_alarm.messaging.transport import get_transport
+from doctor_alarm.messaging.transport import HINT_BOUNDS
 from doctor_alarm.messaging.transport import HINT_EXCHANGE
 from doctor_alarm.messaging.transport import MESSAGE_SIZE
 from doctor_alarm.messaging.transport import ONE_BY_ONE
@@ -38,8 +39,8 @@ from doctor_alarm.messaging.transport import RETRIES
 
 __all__ = (
     'BatchServer', 'Batcher', 'CONFIRM_TIMEOUT', 'DEAD_LETTER',
-    'DELIVERY_LIMIT', 'EXCHANGE', 'Ear', 'Expiry', 'HINT_EXCHANGE',
-    'HintPublisher', 'MESSAGE_SIZE', 'Neighbours', 'ONE_BY_ONE',
-    'OWN_PREFETCH', 'PREFETCH', 'PRIORITIES', 'Publisher', 'RETRIES',
-    'chunks', 'get_hint_transport', 'get_own_transport', 'get_transport',
-    'insist', 'name_of', 'reason_of')
+    'DELIVERY_LIMIT', 'EXCHANGE', 'Ear', 'Expiry', 'HINT_BOUNDS',
+    'HINT_EXCHANGE', 'HintPublisher', 'MESSAGE_SIZE', 'Neighbours',
+    'ONE_BY_ONE', 'OWN_PREFETCH', 'PREFETCH', 'PRIORITIES', 'Publisher',
+    'RETRIES', 'chunks', 'get_hint_transport', 'get_own_transport',
+    'get_transport', 'insist', 'name_of', 'reason_of')

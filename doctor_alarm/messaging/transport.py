@@ -45,6 +45,9 @@ RETRIES = 2
 ROUTED = oslo_messaging.TransportOptions(at_least_once=True)
 #: Seconds that the broker has to confirm a message.
 CONFIRM_TIMEOUT = 10.0
+#: Seconds that it has to read a wake-up, and to confirm it: a hint is not
+#: worth more, and the committer may wait for it.
+HINT_TIMEOUT = 1.0
 #: Seconds for which a connection is closed that leads nowhere.
 FAREWELL = 0.5
 
@@ -108,15 +111,25 @@ class Expiry:
 
     :param seconds: after which the broker deletes it without a listener
     :param length: messages; the oldest goes when there are more
+    :param size: bytes of them, 0: any number
     """
 
     seconds: int
     length: int
+    size: int = 0
 
     @property
     def arguments(self) -> dict[str, Any]:
         """What RabbitMQ is told of the queue."""
-        return {'x-expires': self.seconds * 1000, 'x-max-length': self.length}
+        size = {'x-max-length-bytes': self.size} if self.size else {}
+        return {'x-expires': self.seconds * 1000,
+                'x-max-length': self.length, **size}
+
+
+#: Of the queue of wake-ups. It ends with its last consumer, but one that was
+#: killed before it consumed, or that hangs, must not fill the broker. Each
+#: wake-up goes when its lease is over as well.
+HINT_BOUNDS = Expiry(seconds=60, length=10000, size=64 * 1024 * 1024)
 
 
 #: One listener has all messages, in their order, while it lives; those that
@@ -166,8 +179,10 @@ def _publish_confirm(channel: amqp.Channel, *args: Any,
     A broker that hangs, or that was killed while the queue was being made,
     never answers, and oslo.messaging has no option for how long to wait.
     """
-    if kwargs.get('confirm_timeout') is None:
-        # kombu passes None, for ever.
+    # kombu passes None, for ever.
+    if kwargs.get('exchange') == HINT_EXCHANGE:
+        kwargs['confirm_timeout'] = kwargs['timeout'] = HINT_TIMEOUT
+    elif kwargs.get('confirm_timeout') is None:
         kwargs['confirm_timeout'] = CONFIRM_TIMEOUT
     _look_for_the_end(channel)
     try:
@@ -177,9 +192,14 @@ def _publish_confirm(channel: amqp.Channel, *args: Any,
     except TimeoutError as exc:
         _abandon(channel)
         late = amqp.RecoverableConnectionError(
-            'no confirmation within %g s' % CONFIRM_TIMEOUT)
+            'no confirmation within %g s' % kwargs['confirm_timeout'])
         setattr(late, _IN_DOUBT, True)
         raise late from exc
+    except amqp.RecoverableConnectionError as exc:
+        # It may not read any more.
+        _abandon(channel)
+        setattr(exc, _IN_DOUBT, True)
+        raise
     except Exception as exc:
         setattr(exc, _IN_DOUBT, True)
         raise

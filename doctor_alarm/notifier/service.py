@@ -50,7 +50,8 @@ class NotifierService(service.Service):
             bus, [oslo_messaging.Target(
                 exchange=messaging.HINT_EXCHANGE,
                 topic=options.wakeup_topic)],
-            self._on_message, pool=options.wakeup_pool, priorities=['sample'])
+            self._on_message, pool=options.wakeup_pool, priorities=['sample'],
+            arguments=messaging.HINT_BOUNDS.arguments)
         self._server.start()
         LOG.info('The notifier listens')
 

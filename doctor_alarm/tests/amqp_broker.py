@@ -32,10 +32,13 @@ class Broker(fixtures.Fixture):
     def _setUp(self):
         self.messages = 0
         self.before_answer = lambda connection: None
+        self._reads = threading.Event()
+        self._reads.set()
         self.connections = []
         self._socket = socket.create_server(('127.0.0.1', 0))
         self.port = self._socket.getsockname()[1]
         self.addCleanup(self._close)
+        self.addCleanup(self._reads.set)
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -46,6 +49,16 @@ class Broker(fixtures.Fixture):
         """End them as a broker does that ends."""
         while self.connections:
             close(self.connections.pop())
+
+    def freeze(self):
+        """Read and answer nothing more, as a host that lost its network.
+
+        Who connects later is not answered either.
+        """
+        self._reads.clear()
+
+    def thaw(self):
+        self._reads.set()
 
     def _close(self):
         close(self._socket)
@@ -61,12 +74,14 @@ class Broker(fixtures.Fixture):
 
     def _serve(self, connection):
         with contextlib.suppress(OSError, EOFError):
+            self._reads.wait()
             _read(connection, 8)
             _send(connection, 0, _START, b'\0\x09' + b'\0\0\0\0'
                   + _long(b'PLAIN AMQPLAIN') + _long(b'en_US'))
             published, left = 0, 0
             while True:
                 kind, channel, body = _frame(connection)
+                self._reads.wait()
                 if kind == 1:
                     self._method(connection, channel, body)
                 elif kind == 2:

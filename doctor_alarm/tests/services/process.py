@@ -71,6 +71,15 @@ def exists(member: psutil.Process) -> bool:
         return False
 
 
+def _is_stopped(member: psutil.Process) -> bool:
+    """Whether all threads of a process are."""
+    states = []
+    for thread in member.threads():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            states.append(psutil.Process(thread.id).status())
+    return set(states) <= {psutil.STATUS_STOPPED}
+
+
 class Service(fixtures.Fixture):
     """A private instance of a server; subclasses say which.
 
@@ -145,6 +154,13 @@ class Service(fixtures.Fixture):
     def hang(self):
         """Let it accept connections and never answer, until :meth:`go_on`."""
         os.killpg(self._process.pid, signal.SIGSTOP)
+        # On a busy machine a thread may go on for a while.
+        deadline = time.monotonic() + self.stop_timeout
+        while not all(_is_stopped(member) for member in self.processes()
+                      if os.getpgid(member.pid) == self._process.pid):
+            if time.monotonic() > deadline:
+                raise ServiceFailed('%s does not hang' % self.name)
+            time.sleep(0.01)
 
     def go_on(self):
         """Answer again."""

@@ -26,9 +26,9 @@ class HintPublisherTest(base.TestCase):
             transport, 'doctor_alarm.wakeup', ttl=60)
         self.publisher.publish({'n': 1})
 
-    def failure(self):
+    def failure(self, hint=None):
         return self.assertRaises(
-            exception.PublishFailed, self.publisher.publish, {'n': 2})
+            exception.PublishFailed, self.publisher.publish, hint or {'n': 2})
 
     def test_a_connection_that_was_closed_before_leaves_no_doubt(self):
         """A broker was restarted, or another node has taken its place."""
@@ -50,7 +50,7 @@ class HintPublisherTest(base.TestCase):
     def test_a_broker_that_hangs_is_left_when_it_does_not_confirm(self):
         """Neither a channel nor a connection is closed the polite way."""
         self.useFixture(fixtures.MonkeyPatch(
-            'doctor_alarm.messaging.transport.CONFIRM_TIMEOUT', 0.5))
+            'doctor_alarm.messaging.transport.HINT_TIMEOUT', 0.5))
         hangs = threading.Event()
         self.addCleanup(hangs.set)
         self.broker.before_answer = lambda _connection: hangs.wait()
@@ -64,3 +64,16 @@ class HintPublisherTest(base.TestCase):
         self.broker.before_answer = lambda _connection: None
         self.publisher.publish({'n': 3})
         self.assertEqual(4, self.broker.messages)
+
+    def test_a_broker_that_vanishes_is_left_soon(self):
+        """Its host has no power: nothing says that the connection ended."""
+        # As a large one does not fit into the buffers, it is not even sent.
+        for hint in ({'n': 2}, {'n': 'x' * 20_000_000}):
+            self.broker.freeze()
+            began = time.monotonic()
+            self.assertIsInstance(
+                self.failure(hint), exception.PublishInDoubt)
+            self.assertLess(
+                time.monotonic() - began, 0.8 * messaging.CONFIRM_TIMEOUT)
+            self.broker.thaw()
+            self.publisher.publish({'n': 3})

@@ -11,6 +11,7 @@ import sys
 import types
 import urllib.request
 
+import amqp
 import fixtures
 import kombu
 
@@ -177,6 +178,19 @@ class NotifierProcessTest(Processes):
         self.assertEqual(
             {hint['lanes'][0][1] for hint in got},
             {row.token for row in self.outbox.lanes() if row.token})
+
+    def test_its_queue_can_not_fill_the_broker(self):
+        self.start()
+        with kombu.Connection(self.bus.url.replace('rabbit:', 'amqp:')) as bus:
+            queue = '%s.sample' % self.storage.conf.notifier.wakeup_topic
+            # Other arguments would be refused.
+            bus.channel().queue_declare(
+                queue, durable=False, auto_delete=True, arguments={
+                    'x-expires': 60000, 'x-max-length': 10000,
+                    'x-max-length-bytes': 64 * 1024 * 1024})
+            self.assertRaises(
+                amqp.PreconditionFailed, bus.channel().queue_declare,
+                queue, durable=False, auto_delete=True)
 
     def test_malformed_wake_ups_stop_nothing(self):
         self.start()

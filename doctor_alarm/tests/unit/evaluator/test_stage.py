@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import threading
+import time
 import types
 
 import fixtures
@@ -8,6 +10,8 @@ import sqlalchemy as sa
 from doctor_alarm.db import models
 from doctor_alarm.evaluator import stage
 from doctor_alarm import exception
+from doctor_alarm import messaging
+from doctor_alarm.tests import amqp_broker
 from doctor_alarm.tests import base
 from doctor_alarm.tests import outbox
 from doctor_alarm.tests import storage
@@ -68,8 +72,8 @@ class HintsTest(base.TestCase):
         self.neighbours.told = []
         hint = self.fire()
         self.hints.send([hint])
-        self.assertEqual(([hint], [], True), (
-            self.neighbours.told, self.publisher.sent, self.hints.works))
+        self.assertEqual(([hint], []), (
+            self.neighbours.told, self.publisher.sent))
 
     def test_a_neighbour_needs_no_broker(self):
         """While the broker is silent it is still told at once."""
@@ -120,6 +124,25 @@ class HintsTest(base.TestCase):
         clock.now += 10
         self.hints.send([second])
         self.assertEqual([first, second], self.publisher.sent)
+
+    def test_to_one_that_can_not_be_reached_nobody_connects_soon(self):
+        clock = types.SimpleNamespace(now=100.0)
+        clock.monotonic = lambda: clock.now
+
+        def fail(hint):
+            clock.now += 5
+            raise exception.PublishFailed(topic='wake', reason='told so')
+
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.evaluator.stage.time', clock))
+        self.publisher.publish = fail
+        self.hints.send([self.fire()])
+        clock.now += 4
+
+        self.hints.send([self.fire() for _ in range(3)])
+
+        self.assertEqual(109, clock.now)
+        self.assertEqual([None] * 4, self.due())
 
     def test_lanes_that_can_not_be_handed_over_are_nobodys_fault(self):
         """Else an event that was committed would be a dead letter."""
@@ -184,3 +207,73 @@ class WakeTest(base.TestCase):
             self.stage._wake(self.hint)
             self.assertEqual([self.hint], self.queued())
             self.stage._sender._silent_until = 0.0
+
+    def test_to_connect_to_the_broker_is_left_to_the_thread(self):
+        """A neighbour has taken the last one, and is behind now."""
+        self.busy = False
+        neighbours = self.stage._sender._neighbours = Neighbours()
+        neighbours.told = []
+        self.stage._wake(self.hint)
+        neighbours.told = None
+        self.stage._wake(self.hint)
+        self.assertEqual(([], [self.hint]), (
+            self.publisher.sent, self.queued()))
+
+    def handed_over(self):
+        """Note what is left to the sweep."""
+        left = []
+        self.stage._sender._hand_over = left.append
+        return left
+
+    def test_so_many_wait_at_most(self):
+        self.useFixture(fixtures.MonkeyPatch(
+            'doctor_alarm.evaluator.stage.QUEUED', 3))
+        left = self.handed_over()
+        for _ in range(5):      # nobody sends yet
+            self.stage._wake(self.hint)
+        self.assertEqual((3, 2), (len(self.queued()), len(left)))
+
+    def test_behind_one_that_hangs_nothing_waits(self):
+        began, goes_on = threading.Event(), threading.Event()
+        self.addCleanup(goes_on.set)
+        self.publisher.publish = lambda hint: (began.set(), goes_on.wait())
+        left = self.handed_over()
+        self.stage.start()
+        self.stage._wake(self.hint)
+        began.wait(60)
+        self.stage._wake(self.hint)     # it may still take it
+
+        self.wait_until(lambda: self.stage._sender.hangs)
+        self.stage._wake(self.hint)
+
+        self.assertEqual(([self.hint], 1), (left, self.stage._hints.waiting))
+
+
+class VanishedBrokerTest(base.TestCase):
+
+    def test_commits_do_not_wait_for_long(self):
+        """Its host has no power: nothing says that the connection ended."""
+        broker = self.useFixture(amqp_broker.Broker())
+        conf = self.useFixture(storage.Storage()).conf
+        conf.set_override('transport_url', broker.url)
+        given = stage.Stage(
+            conf, letters=None, stopping=None, source='test',
+            busy=lambda: False)
+        given._sender._neighbours = Neighbours()
+        self.addCleanup(given._db.dispose)
+        given.start()
+        self.addCleanup(given._hints.stop, 60)
+        given._wake(WakeTest.hint)
+        self.wait_until(lambda: given._sender._works)
+
+        broker.freeze()
+        took = []
+        for _ in range(20):
+            began = time.monotonic()
+            given._wake(WakeTest.hint)
+            took.append(time.monotonic() - began)
+        broker.thaw()
+
+        # The one that noticed it; other messages have ten times as long.
+        self.assertEqual(1, broker.messages)
+        self.assertLess(sum(took), 0.8 * messaging.CONFIRM_TIMEOUT)
