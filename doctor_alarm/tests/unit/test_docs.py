@@ -72,6 +72,25 @@ class MetricsTest(base.TestCase):
         self.assertEqual(set(), named - metric_names())
 
 
+class GuaranteesTest(base.TestCase):
+
+    def test_every_test_that_is_named_exists(self):
+        text = re.search(
+            r'What breaks each promise on purpose\n.*?\n\n\n?How it was',
+            DOCUMENTS['admin/reliability.rst'], re.DOTALL).group()
+        path, named = None, []
+        for name in re.findall(r'``([\w/]+\.py|test_\w+)``', text):
+            if name.endswith('.py'):
+                path = TOP / 'doctor_alarm' / 'tests' / name
+                self.assertTrue(path.exists(), name)
+            else:
+                named.append(name)
+                self.assertIn('def %s(' % name, path.read_text())
+        self.assertGreater(len(named), 30)
+        self.assertEqual(
+            8, len(re.findall(r'   \* - [A-Z]', text)) - 1)
+
+
 class CommandsTest(base.TestCase):
 
     def setUp(self):
