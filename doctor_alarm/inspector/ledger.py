@@ -16,8 +16,9 @@ from doctor_alarm.inspector import action as action_mod
 
 #: Seconds after the first failure; they double.
 FIRST_PAUSE = 0.5
-#: Things of which the newest is remembered.
-KEPT = 200_000
+#: Things of which the newest is remembered, and seconds for which it is.
+KEPT = 100_000
+MEMORY = 3600.0
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -66,16 +67,21 @@ class Attempt:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _News:
-    """The newest event about something, and what it says to do."""
+    """The newest that is known of something, and what it says to do.
 
-    event: event_mod.Event
+    ``noted``: by the monotonic clock, seconds.
+    """
+
+    when: int
+    message_id: str
     action: action_mod.Action | None
+    noted: float
 
     def ends(self, event: event_mod.Event) -> bool:
         """Whether it came after; of equal times the one that arrived later.
         """
-        return self.event.generated_us >= event.generated_us and (
-            self.event.message_id != event.message_id)
+        return (self.when >= event.generated_us
+                and self.message_id != event.message_id)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,17 +154,25 @@ class Ledger:
 
     def _note(self, event: event_mod.Event) -> bool:
         """Remember the newest; whether there was something older."""
-        is_news = False
+        is_news, now = False, time.monotonic()
         actions = {action.subject: action for action in action_mod.of(event)}
         for subject in action_mod.subjects_of(event):
             known = self._newest.get(subject)
-            if known is None or known.event.generated_us <= event.generated_us:
-                self._newest[subject] = _News(event, actions.get(subject))
+            if known is None or known.when <= event.generated_us:
+                self._newest[subject] = _News(
+                    event.generated_us, event.message_id,
+                    actions.get(subject), now)
                 self._newest.move_to_end(subject)
                 is_news |= subject in self._open
-        while len(self._newest) > KEPT:
-            self._newest.popitem(last=False)
+        self._forget(now)
         return is_news
+
+    def _forget(self, now: float) -> None:
+        while self._newest:
+            oldest = next(iter(self._newest.values()))
+            if len(self._newest) <= KEPT and oldest.noted > now - MEMORY:
+                return
+            self._newest.popitem(last=False)
 
     def _follow(self, message: Message,
                 events: list[event_mod.Event]) -> None:
@@ -180,7 +194,7 @@ class Ledger:
             subject = action_mod.carried_out(event)
             news = self._newest.get(subject) if subject else None
             if news is not None and news.action is not None and (
-                    news.event.generated_us > event.generated_us):
+                    news.when > event.generated_us):
                 yield Attempt(message, news.action, repair=True)
 
 

@@ -320,6 +320,20 @@ class WorkerTest(base.TestCase):
 
         self.assertEqual({'h1': True}, self.mock.forced)
 
+    def test_what_is_remembered_is_bounded(self):
+        self.useFixture(fixtures.MockPatchObject(ledger, 'KEPT', 3))
+        book = ledger.Ledger()
+        for number in range(9):
+            book.enter(Incoming(self.server('vm%d' % number)), 60)
+        self.assertEqual(
+            [('reset_state', 'vm%d' % number) for number in (6, 7, 8)],
+            list(book._newest))
+        # then: nothing that is old is kept either
+        self.useFixture(fixtures.MockPatchObject(ledger, 'MEMORY', 0.0))
+        book.enter(Incoming(self.event('vm1', 0, '')), 60)
+        book.enter(Incoming(self.server('vm9')), 60)
+        self.assertEqual([], list(book._newest))
+
     def test_what_the_broker_gives_to_others_is_left_to_them(self):
         reset = self.given_failing(RESET, self.server())
 
