@@ -125,6 +125,9 @@ class FailureTest(ListenerCase):
         server.listener._channel.basic_ack(4711)
         again = self.take(10)
         self.assertEqual(list(range(10)), sorted(self.payloads(again)))
+        # then: it can be seen of each who has it
+        self.assertEqual({True}, {incoming.lost for incoming in before})
+        self.assertEqual({False}, {incoming.lost for incoming in again})
         # then: acknowledgements of the old channel hurt nobody
         for incoming in before:
             incoming.acknowledge()
@@ -195,6 +198,37 @@ class FailureTest(ListenerCase):
             time.sleep(1)
         # then: the broker did not end the connection and give them again
         self.assertEqual(list(range(25)), self.payloads(self.take(25)))
+        self.assertTrue(self.got.empty())
+
+
+class OneByOneTest(ListenerCase):
+
+    def listen_alone(self, got):
+        server = messaging.BatchServer(
+            self.own(), [oslo_messaging.Target(topic=TOPIC)], got.put,
+            pool='alone', priorities=['sample'],
+            arguments=messaging.ONE_BY_ONE)
+        server.start()
+        self.addCleanup(self.end, server)
+        return server
+
+    def test_one_has_all_and_leaves_the_rest_to_the_next(self):
+        second = queue.Queue()
+        first = self.listen_alone(self.got)
+        self.listen_alone(second)
+        self.publish_many(range(30))
+        taken = self.take(30)
+        # given: some of it is done
+        for incoming in taken[:10:2]:
+            incoming.acknowledge()
+        self.assertTrue(second.empty())
+
+        self.end(first)
+
+        rest = [second.get(timeout=60).message['payload'] for _ in range(25)]
+        self.assertEqual([1, 3, 5, 7, 9, *range(10, 30)], rest)
+        self.publish_many(['next'])
+        self.assertEqual('next', second.get(timeout=60).message['payload'])
         self.assertTrue(self.got.empty())
 
 
