@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import itertools
 import sys
+import time
 
 from oslo_config import cfg
 from oslo_context import context as oslo_context
@@ -15,9 +16,26 @@ from doctor_alarm import exception
 from doctor_alarm import policies
 
 
+#: Seconds until a changed file is noticed.
+LOOK = 1.0
+
+
+class Enforcer(oslo_policy.Enforcer):
+    """Looks now and then, and not for each decision, for changed files."""
+
+    _next_look = float('-inf')
+
+    def load_rules(self, force_reload: bool = False) -> None:
+        """Load the rules, if it is time to."""
+        now = time.monotonic()
+        if force_reload or now >= self._next_look:
+            super().load_rules(force_reload)
+            self._next_look = now + LOOK
+
+
 def make_enforcer(conf: cfg.ConfigOpts) -> oslo_policy.Enforcer:
     """Return an enforcer of the defaults and of the operator's file."""
-    enforcer = oslo_policy.Enforcer(conf)
+    enforcer = Enforcer(conf)
     enforcer.register_defaults(policies.list_rules())
     return enforcer
 

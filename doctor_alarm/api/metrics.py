@@ -10,3 +10,6 @@ REQUESTS = prom.Counter(
 EVENTS = prom.Counter(
     'doctor_alarm_api_events_total',
     'Events that were taken over HTTP')
+REPETITIONS = prom.Counter(
+    'doctor_alarm_api_repetitions_total',
+    'Events of these that were taken a moment before, and not passed on')

@@ -41,4 +41,11 @@ OPTS = [
              'the host ends it. Set it where monitors that give no ids of '
              'their own report a fault again and again. It costs the '
              'database a transaction for each post.'),
+    cfg.FloatOpt(
+        'repetition_interval', default=1.0, min=0.0, max=60.0,
+        help='Seconds within which the very same event, posted again, is '
+             'answered but not passed on; 0: each is. Each process of the '
+             'API counts for itself. Raise it where monitors repeat events '
+             'so often that the evaluators are busy with them; an alarm that '
+             'is made meanwhile gets them so much later.'),
 ]

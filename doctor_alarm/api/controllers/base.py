@@ -19,6 +19,7 @@ import webob
 import webob.exc
 
 from doctor_alarm.api import alertmanager
+from doctor_alarm.api import repetitions
 from doctor_alarm.api import window
 from doctor_alarm import context
 from doctor_alarm import credential
@@ -56,6 +57,7 @@ class Services:
     ``alerts``: what becomes of the alerts of Alertmanager.
     ``zone``: of posted times that tell none.
     ``window``: tells repetitions from news.
+    ``repetitions``: what was taken a moment before.
     ``tell``: takes what changed, after the commit.
     ``actions``: schemes of URLs for which there is a notifier plugin.
     ``guard``: where such a URL may lead.
@@ -72,6 +74,7 @@ class Services:
     alerts: alertmanager.Rules
     zone: datetime.tzinfo
     window: window.Window
+    repetitions: repetitions.Repetitions
     tell: announcement.Tell = announcement.nobody
 
 

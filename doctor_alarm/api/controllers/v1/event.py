@@ -66,8 +66,11 @@ def _take(services: base.Services, request: webob.Request,
             for item in posted):
         raise exception.Forbidden()
     events = services.window.apply([item.event for item in posted])
-    if events:
-        services.events.accept(events)
+    news = services.repetitions.news(events)
+    if news:
+        services.events.accept(news)
+        services.repetitions.taken(news)
     metrics.EVENTS.inc(len(events))
+    metrics.REPETITIONS.inc(len(events) - len(news))
     response.status = 202
     return {'message_ids': [event.message_id for event in events]}

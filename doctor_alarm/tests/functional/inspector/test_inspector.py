@@ -17,6 +17,9 @@ from doctor_alarm.tests import receiver
 EXTRA = """
 [inspector]
 resource_map_file = %s
+[event]
+# What is posted twice comes twice.
+repetition_interval = 0
 """
 SERVERS = {'vm1': 'p1', 'vm2': 'p2', 'vm3': 'p2'}
 PATIENCE = 180

@@ -53,6 +53,8 @@ class ApiTestCase(base.TestCase):
         stored = self.useFixture(storage.Storage(self.url()))
         self.conf, self.db = stored.conf, stored.db
         self.conf.set_override('auth_mode', self.auth_mode, group='api')
+        # Tests post the same event as often as they like.
+        self.conf.set_override('repetition_interval', 0.0, group='event')
         # No name server is asked about the receivers of examples.
         self.useFixture(fixtures.MonkeyPatch(
             'doctor_alarm.guard._addresses', lambda names: {
