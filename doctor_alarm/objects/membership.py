@@ -77,8 +77,16 @@ def _all_above(dialect: str) -> sa.Select[Any]:
         wanted.join(member, member.c.alarm_id == wanted.c.id),
     ).cte('reached', recursive=True)
     # What is reached a second time is not gone on from: nothing is endless.
-    reached = reached.union(sa.select(member.c.composite_id).join_from(
-        reached, member, member.c.alarm_id == reached.c.id))
+    on = member.c.alarm_id == reached.c.id
+    if dialect == 'postgresql':
+        # It takes what is reached for a thousand rows, and would read all.
+        each = sa.select(member.c.composite_id).where(on).correlate(
+            reached).offset(sa.literal_column('0')).lateral()
+        step = sa.select(each.c.composite_id).join_from(
+            reached, each, sa.true())
+    else:
+        step = sa.select(member.c.composite_id).join_from(reached, member, on)
+    reached = reached.union(step)
     return sa.select(reached.c.id)
 
 

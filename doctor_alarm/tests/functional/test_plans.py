@@ -50,6 +50,12 @@ class Plans:
             alarm_actions=[self.receiver.url], ok_actions=[self.receiver.url],
             delivery={'latest_only': True} if vm == self.servers[8] else {},
             repeat_actions=True) for vm in self.servers])
+        self.composites = [alarm.create(self.db, alarm.Alarm(
+            name='pair', type='composite', project_id='p1', rule={'and': [
+                {'type': 'alarm', 'alarm_id': self.alarm_of(number)},
+                {'type': 'event', **scenario.rule(self.servers[number])}]},
+            alarm_actions=[self.receiver.url]))
+            for number in (10, 11)]
         self.fill()
         self.statements = {}
         self.lock = threading.Lock()
@@ -72,6 +78,7 @@ class Plans:
                             'project_id': 'p', 'on_behalf_of': 'p',
                             'user_id': '', 'type': 'x', 'detail': '{}',
                             'timestamp': now}),
+                        (models.composite_member, {'position': 0}),
                         (models.event, {'body': '{}', 'created_at': now}),
                         (models.lane, {
                             'project_id': 'p', 'action': 'http://h/',
@@ -94,8 +101,9 @@ class Plans:
 
     @staticmethod
     def row(table, values, key):
-        own = {'id': key, 'alarm_id': key, 'lane_id': key, 'sequence': 1,
-               'message_id': key, 'event_id': key,
+        own = {'id': key, 'alarm_id': key, 'composite_id': key,
+               'lane_id': key, 'sequence': 1, 'message_id': key,
+               'event_id': key,
                'resource_key': match.resource_key(key)}
         row = {column.name: own[column.name] for column in table.columns
                if column.name in own}
@@ -140,6 +148,7 @@ class Plans:
             evaluator.process([self.an_event(vm, state, n)
                                for vm in self.servers[:5]])
         self.wait_until(lambda: len(self.receiver.ids()) == 20)
+        self.join(evaluator)
         self.wait_in_vain(evaluator)
         self.send_again(self.alarm_of(0))
         self.receiver.stop()
@@ -166,6 +175,15 @@ class Plans:
                 complaints += ['%s\n%s' % (scan, statement) for scan in found]
             conn.rollback()
         self.assertEqual([], complaints, '\n\n'.join(complaints))
+
+    def join(self, evaluator):
+        """Let events reach composites."""
+        evaluator.process([self.an_event(vm, 'error', 0)
+                           for vm in self.servers[10:12]])
+        with self.db.reader() as conn:
+            self.assertEqual(['alarm'] * 2, [
+                alarm.get(conn, one.id).state for one in self.composites])
+        self.assertTrue(any('RECURSIVE' in text for text in self.statements))
 
     def wait_in_vain(self, evaluator):
         """Notice the ends of waits, and one that has no alarm."""

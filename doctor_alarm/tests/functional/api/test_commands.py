@@ -156,6 +156,32 @@ class OpenStackTest(CommandTestCase):
             'GET', '/v2/alarms/%s/state' % first).json() == 'alarm', 60)
         self.assertEqual([], self.ask('alarm metrics'))
 
+    def test_composites(self):
+        rule = {'and': [{'type': 'event', 'event_type': kind, 'query': []}
+                        for kind in ('a', 'b')]}
+        created = self.ask(
+            'alarm create', '--type', 'composite', '--name', 'both',
+            '--composite-rule', json.dumps(rule),
+            '--alarm-action', 'http://127.0.0.1:9/')
+        self.assertEqual(rule, json.loads(created['composite_rule']))
+        self.assertEqual([('composite', 'both')], [
+            (row['type'], row['name']) for row in self.ask('alarm list')])
+        rule['and'].append({
+            'type': 'alarm', 'alarm_id': self.create('c')['alarm_id']})
+        updated = self.ask('alarm update', 'both', '--composite-rule',
+                           json.dumps(rule), '--severity', 'critical')
+        self.assertEqual((rule, 'critical'), (
+            json.loads(updated['composite_rule']), updated['severity']))
+        shown = self.ask('alarm show', created['alarm_id'])
+        self.assertEqual(updated, shown)
+        disabled = self.ask('alarm update', 'both', '--enabled', 'False')
+        self.assertEqual(rule, json.loads(disabled['composite_rule']))
+        self.assertIn('belong to Aodh', self.refused(
+            'alarm update', 'both', '--composite-rule',
+            '{"or": [{"type": "gnocchi_resources_threshold"}]}'))
+        self.do('alarm delete', 'both')
+        self.assertEqual(['c'], self.names())
+
     def test_foreign_types_are_told_where_they_belong(self):
         error = self.refused(
             'alarm create', '--type', 'gnocchi_resources_threshold',

@@ -324,6 +324,17 @@ class CompositeTests(Setting):
             self.assertEqual({pair.id}, {one.alarm_id for one in change.find(
                 conn, None, query.Page())})
 
+    def test_leaves_are_not_announced(self):
+        told = []
+        self.engine = engine.Engine(
+            self.db, self.hints.append, 15,
+            lambda row, severity: told.append(row['alarm_id']))
+        pair = self.a_composite(both(leaf('vm1'), leaf('vm2')))
+
+        self.engine.process([an_event('vm1'), an_event('vm2')])
+
+        self.assertEqual([pair.id] * 2, told)
+
     def test_a_reference_ends_at_the_border_of_the_project(self):
         own = self.an_alarm(test_engine.a_rule('vm1'))
         foreign = self.an_alarm(project_id='p2')

@@ -17,8 +17,9 @@ from doctor_alarm.tests.unit.api import base
 
 #: Names that mean something, so that what is built gets deep.
 NAMES = st.sampled_from((
-    'name', 'type', 'event_rule', 'event_type', 'query', 'clear', 'timeout',
-    'after', 'field', 'op', 'value', 'state', 'severity', 'enabled',
+    'name', 'type', 'event_rule', 'composite_rule', 'or', 'event_type',
+    'query', 'clear', 'timeout', 'after', 'field', 'op', 'value', 'state',
+    'severity', 'enabled',
     'alarm_actions', 'time_constraints', 'start', 'duration', 'timezone',
     'project_id', 'delivery', 'max_age', 'latest_only',
     'user_id', 'description', 'state_timestamp', 'event', 'events', 'time',
@@ -71,6 +72,23 @@ GOOD_ALARMS = st.fixed_dictionaries(
         'alarm_actions': st.lists(st.sampled_from((
             'http://r.example.org/%s?a=b#c', 'http://u:p@r.example.org:1/',
             'log://', 'https://[::2]/')) | fuzzing.TEXTS, max_size=3)})
+LEAVES = st.fixed_dictionaries(
+    {'type': st.just('alarm'), 'alarm_id': SCALARS}) | RULES.map(
+        lambda rule: {'type': 'event', **rule}) | DOCS
+#: Whose parts are good, so that many of them are taken.
+GOOD_COMPOSITES = st.recursive(
+    st.fixed_dictionaries({'type': st.just('event')}, optional=PATTERNS),
+    lambda below: st.lists(below, min_size=1, max_size=3).flatmap(
+        lambda many: st.sampled_from(('and', 'or')).map(
+            lambda join: {join: many})), max_leaves=4)
+COMPOSITES = st.recursive(LEAVES, lambda below: st.dictionaries(
+    st.sampled_from(('and', 'or', 'not')),
+    st.lists(below, max_size=3) | below, max_size=2), max_leaves=5)
+COMPOSITE_ALARMS = st.fixed_dictionaries(
+    {'name': st.just('x'), 'type': st.just('composite'),
+     'composite_rule': COMPOSITES | GOOD_COMPOSITES},
+    optional={'event_rule': DOCS, 'resource_id': SCALARS,
+              'repeat_actions': st.booleans()})
 EVENTS = st.fixed_dictionaries({'event': st.fixed_dictionaries(
     {'time': SCALARS, 'type': SCALARS}, optional={'details': DOCS})})
 #: As receivers and buses have them.
@@ -81,7 +99,10 @@ WIRES = st.fixed_dictionaries({'event_type': SCALARS}, optional={
 TRIALS = st.fixed_dictionaries(
     {'event_rule': RULES | DOCS,
      'event': EVENTS.map(lambda doc: doc['event']) | WIRES | DOCS},
-    optional={'resource_id': SCALARS, 'time_constraints': CONSTRAINTS})
+    optional={'resource_id': SCALARS, 'time_constraints': CONSTRAINTS}
+) | st.fixed_dictionaries(
+    {'composite_rule': COMPOSITES | GOOD_COMPOSITES,
+     'event': EVENTS.map(lambda doc: doc['event']) | WIRES | DOCS})
 QUOTAS = st.fixed_dictionaries({'project_id': SCALARS, 'quotas': st.lists(
     st.fixed_dictionaries({'resource': st.just('alarms'), 'limit': SCALARS}),
     max_size=3)})
@@ -133,7 +154,7 @@ class FuzzTest(base.ApiTestCase):
         self.check('post', '/v2/alarms', doc)
 
     @fuzzing.settings
-    @hypothesis.given(GOOD_ALARMS)
+    @hypothesis.given(GOOD_ALARMS | COMPOSITE_ALARMS)
     def test_an_alarm_that_is_taken_is_evaluated(self, doc):
         answer = self.check('post', '/v2/alarms', doc)
         hypothesis.assume(answer.status_int == 201)
@@ -154,7 +175,7 @@ class FuzzTest(base.ApiTestCase):
         self.app.delete(path, headers=base.ADMIN, status=204)
 
     @fuzzing.settings
-    @hypothesis.given(DOCS | ALARMS | GOOD_ALARMS)
+    @hypothesis.given(DOCS | ALARMS | GOOD_ALARMS | COMPOSITE_ALARMS)
     def test_put_alarm(self, doc):
         self.check('put', self.path, doc)
         self.check('put', self.path + '/state', doc)
