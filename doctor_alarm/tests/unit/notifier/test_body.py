@@ -2,6 +2,7 @@
 
 import json
 
+from doctor_alarm import composite
 from doctor_alarm import event
 from doctor_alarm.notifier import body
 from doctor_alarm.tests import base
@@ -39,6 +40,19 @@ class BodyTest(base.TestCase):
         self.assertEqual('timeout', built['reason_data']['type'])
         self.assertEqual(deliveries.an_event().as_dict(),
                          built['reason_data']['event'])
+
+    def test_a_composite_says_why(self):
+        tree = composite.compiled(json.dumps(
+            {'or': [{'type': 'alarm', 'alarm_id': 'a"}'}]}))
+        rules = composite.causes(tree, [True], 'alarm')
+
+        built = self.build(reason_data=composite.reason_data(tree, rules))
+
+        self.assertEqual({
+            'type': 'composite', 'composition_form': '(rule1)',
+            'causative_rules': {'rule1': {'type': 'alarm',
+                                          'alarm_id': 'a"}'}},
+            'event': deliveries.an_event().as_dict()}, built['reason_data'])
 
     def test_texts_of_users_do_not_break_out(self):
         hostile = 'x", "alarm_id": "other\\'
