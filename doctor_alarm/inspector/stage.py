@@ -67,6 +67,10 @@ class Stage:
             return []
         if entry.affected.whole_host:
             event = self._names.completed(event)
+        if event.trusted and not entry.affected.value(event):
+            LOG.warning('%s %s has no %s: it is no fault', event.event_type,
+                        event.message_id, entry.affected.trait)
+            return []
         found = derive.inspect(event, self._policy, self._upkeep.map)
         if found is None or self._is_past(event):
             return []

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a fault passed the inspector, in what it tells and in metrics."""
 
+import dataclasses
 import datetime
 
 import fixtures
@@ -71,6 +72,20 @@ class StageTest(Setting):
 
     def test_what_is_no_fault_is_not_observed(self):
         self.assertEqual(([], {}), self.inspect(faults.root(kind='other')))
+
+    def test_an_event_without_its_host_is_warned_of_and_no_fault(self):
+        log = self.useFixture(fixtures.FakeLogger())
+
+        self.assertEqual(([], {}), self.inspect(faults.root(hostname='')))
+        self.assertEqual('compute.host.down m1 has no hostname: it is no '
+                         'fault\n', log.output)
+
+    def test_of_what_a_tenant_posts_nobody_is_warned(self):
+        log = self.useFixture(fixtures.FakeLogger())
+
+        self.inspect(dataclasses.replace(
+            faults.root(hostname=''), trusted=False))
+        self.assertEqual('', log.output)
 
     def test_a_clock_that_is_ahead(self):
         _told, seen = self.inspect(faults.root(seconds=4))
