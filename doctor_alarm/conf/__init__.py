@@ -84,4 +84,11 @@ def _read_all(conf: cfg.ConfigOpts) -> None:
     for group, opts in groups():
         section = conf if group == 'DEFAULT' else conf[group]
         for opt in opts:
-            getattr(section, opt.dest)
+            try:
+                getattr(section, opt.dest)
+            except cfg.ConfigFileValueError as exc:
+                # It shows where the value is as a line of Python.
+                raise exception.ConfigurationError(
+                    where='[%s] %s' % (group, opt.name),
+                    reason=str(exc).rpartition(' is not valid: ')[2],
+                ) from exc

@@ -169,7 +169,7 @@ def _rule(doc: Mapping[str, Any]) -> dict[str, Any]:
         raise exception.Invalid(
             '%s must be set for %s type alarm' % (own, kind))
     for other in (*schema.TYPES, *schema.FOREIGN_TYPES):
-        if other != kind and doc.get('%s_rule' % other):
+        if other != kind and doc.get('%s_rule' % other) is not None:
             raise exception.Invalid(
                 '%s and %s_rule cannot be set at the same time'
                 % (own, other))

@@ -57,7 +57,7 @@ def _node(node: Any, path: str, depth: int) -> dict[str, Any]:
     path += '.' + join
     if not isinstance(below, list) or not below:
         raise exception.Invalid(sentence.invalid(
-            path, below, 'Value must be a list of rules.'))
+            path, below, 'Value must be a list of at least one rule.'))
     return {join: [_node(part, '%s[%d]' % (path, i), depth + 1)
                    for i, part in enumerate(below)]}
 

@@ -136,7 +136,7 @@ class CompositeTest(base.ApiTestCase):
                 (LEAF, 'Value must be an object with "and" or "or"'),
                 ({}, 'Value must be an object with "and" or "or"'),
                 ({'and': []}, "composite_rule.and. Value: '[]'. Value must"),
-                ({'and': LEAF}, 'Value must be a list of rules'),
+                ({'and': LEAF}, 'Value must be a list of at least one rule'),
                 ({'and': [1]}, 'composite_rule.and[0]'),
                 ({'and': [LEAF], 'or': [LEAF]}, 'composite_rule. Value'),
                 ({'not': [LEAF]}, 'Value must be an object with "and" or'),
@@ -166,9 +166,9 @@ class CompositeTest(base.ApiTestCase):
                 400, 'post', '/v2/alarms', self.alarm(rule)))
         self.assertIn('resource_id', self.fault(
             400, 'post', '/v2/alarms', self.alarm(resource_id='a')))
-        self.assertIn('cannot be set at the same time', self.fault(
-            400, 'post', '/v2/alarms', self.alarm(event_rule={'query': [
-                {'field': 'a', 'value': 'b'}]})))
+        for other in ({}, {'query': [{'field': 'a', 'value': 'b'}]}):
+            self.assertIn('cannot be set at the same time', self.fault(
+                400, 'post', '/v2/alarms', self.alarm(event_rule=other)))
 
     def test_an_alarm_of_another_project_is_not_there(self):
         own = self.create()
