@@ -136,6 +136,14 @@ class Deployment(fixtures.Fixture):
             return conn.channel().queue_declare(
                 queue, passive=True).message_count
 
+    def unfinished(self, queue):
+        """Number of messages that are ready or not acknowledged."""
+        return int(self.bus.evaluate(
+            '{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r('
+            '<<"%s">>, queue, <<"%s">>)),'
+            ' [{messages, M}] = rabbit_amqqueue:info(Q, [messages]), M' % (
+                self.bus_url.rpartition('/')[2], queue)))
+
     def api(self, method, path, json=None, headers=ADMIN):
         """Call the API; returns the answer, which must be a success."""
         answer = requests.request(

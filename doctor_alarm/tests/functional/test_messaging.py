@@ -314,6 +314,10 @@ class TestDeadLetters(BusTests):
     def test_a_queue_that_nobody_reads_is_deleted(self):
         server = self.listen(self.own())
         name = TOPIC + '.sample'
+        # It consumes as soon as it gets something, and a moment after it
+        # has begun to listen.
+        self.publish(0)
+        self.got.get(timeout=60).acknowledge()
         self.assertRaises(exception.Invalid, self.letters.delete_queue, name)
         self.end(server)
         self.publish(1)

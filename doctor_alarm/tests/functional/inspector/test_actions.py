@@ -112,7 +112,7 @@ class ActionsTest(base.TestCase):
                    in self.nova.told),
             [('POST', '/servers/vm%d/action' % n) for n in (1, 2, 3)]
             + [('PUT', '/os-services/service-h1')])
-        self.wait_until(lambda: self.cloud.waiting(
+        self.wait_until(lambda: self.cloud.unfinished(
             'doctor_alarm_inspector_actions') == 0, PATIENCE)
         self.assertEqual(0, self.cloud.stop('inspector'))
         self.assertEqual(
@@ -121,7 +121,7 @@ class ActionsTest(base.TestCase):
     def working(self):
         """Return the one of two inspectors that talks to nova."""
         return [name for name in ('inspector', 'second')
-                if 'fails, trying on' in self.cloud.log(name)]
+                if ' of h1 fails, trying on' in self.cloud.log(name)]
 
     def test_of_two_the_older_fault_never_wins(self):
         alarm = self.given_alarm(event_type=action.OUTCOME_EVENT)
@@ -153,7 +153,7 @@ class ActionsTest(base.TestCase):
 
         self.wait_until(lambda: self.nova.forced == {'h1': False}, PATIENCE)
         queue = 'doctor_alarm_inspector_actions'
-        self.wait_until(lambda: self.cloud.waiting(queue) == 0, PATIENCE)
+        self.wait_until(lambda: self.cloud.unfinished(queue) == 0, PATIENCE)
         for name in ('inspector', 'second'):
             self.assertEqual(0, self.cloud.stop(name))
         self.assertEqual(0, self.cloud.waiting(queue))
