@@ -265,12 +265,15 @@ class TestRefusals(Refusals):
         first.wait()
 
     def test_options_that_can_not_be_read(self):
-        for text in ('garbage\n', '[api]\nauth_mode = foo\n',
-                     '[notifier]\nretry_initial = -5\n'):
+        for text, where in (
+                ('garbage\n', 'configuration: '),
+                ('[api]\nauth_mode = foo\n', '[api] auth_mode: '),
+                ('[notifier]\nretry_initial = -5\n',
+                 '[notifier] retry_initial: ')):
             with open(self.service.config, 'w') as config:
                 config.write(text)
             os.truncate(os.path.join(self.service.folder, 'log'), 0)
-            self.assertIn('configuration', self.refused())
+            self.assertIn('ERROR: ' + where, self.refused())
 
     def test_no_authentication_on_the_network(self):
         self.assertIn('--host 0.0.0.0', self.refused('--host', '0.0.0.0'))
