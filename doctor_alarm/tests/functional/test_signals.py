@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGHUP at any time of the life of a service."""
 
+import itertools
 import os
 import pathlib
 import signal
@@ -26,6 +27,10 @@ host = 127.0.0.1
 port = %(port)d
 workers = %(workers)d
 """
+
+
+#: How often a service is told something while it starts.
+TIMES = 50
 
 
 class HangUpTest(base.TestCase):
@@ -75,10 +80,13 @@ class HangUpTest(base.TestCase):
         return self.log.read_text() if self.log.exists() else ''
 
     def check(self):
-        # when: it is told so again and again while it starts
+        # when: it is told so again and again while it starts; for ever would
+        # mean that workers are replaced before they listen
         self.wait_until(self.minds, 60)
-        self.wait_until(lambda: self.hang_up() and self.serves(), 60,
-                        self.said)
+        times = itertools.count()
+        self.wait_until(
+            lambda: (next(times) >= TIMES or self.hang_up())
+            and self.serves(), 60, self.said)
         self.hang_up()
         # Several workers are replaced: for a moment nobody listens.
         self.wait_until(self.serves, 60, self.said)
