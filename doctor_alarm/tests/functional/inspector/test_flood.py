@@ -23,6 +23,7 @@ TURNS = 3
 #: One of so many events is new.
 NEWS = 50
 PATIENCE = 180
+QUEUES = ('doctor_alarm_inspector', 'doctor_alarm.event.sample')
 MONITOR = {'X-User-Id': 'm', 'X-Project-Id': 'service', 'X-Roles': 'monitor'}
 
 
@@ -88,10 +89,14 @@ class FloodTest(base.TestCase):
             self.wait_until(
                 lambda server=server: len(self.told(server)) >= 2 * TURNS,
                 PATIENCE, lambda server=server: self.told(server))
+        for queue in QUEUES:
+            self.wait_until(
+                lambda queue=queue: self.cloud.unfinished(queue) == 0,
+                PATIENCE)
         for part in ('inspector', 'evaluator', 'notifier'):
-            # what it has taken it finishes
+            # what it has taken it has finished
             self.assertEqual(0, self.cloud.stop(part))
-        for queue in ('doctor_alarm_inspector', 'doctor_alarm.event.sample'):
+        for queue in QUEUES:
             self.assertEqual(0, self.cloud.waiting(queue))
         for server, alarm in self.alarms.items():
             self.assertEqual(TURNS * ['alarm', 'ok'], self.told(server))
